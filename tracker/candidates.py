@@ -1,0 +1,152 @@
+"""Candidate graph: which links and divisions the solver may choose from, as index arrays."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from tracker.detections import Detections
+
+Direction = Literal["backward", "forward", "both"]
+_PARENTS_PER_CHUNK = 100_000  # parents whose pairs are gated at once, so that gating bounds the memory
+
+
+@dataclass(frozen=True)
+class CandidateGraph:
+    """Detections with candidate links and divisions.
+
+    links: (E, 2) int32 rows (parent, child), sorted by parent, then child; the parent is in an earlier frame.
+    divisions: (H, 3) int32 rows (parent, child, child), child rows increasing, sorted.
+    division_links: (H, 2) int32, indices into `links` of the two links that a division replaces.
+    """
+
+    detections: Detections
+    links: NDArray[np.int32]
+    divisions: NDArray[np.int32]
+    division_links: NDArray[np.int32]
+
+    @property
+    def link_gap_frames(self) -> NDArray[np.int64]:
+        """(E,) steps between parent and child: 1 for neighbouring kept frames."""
+        step = self.detections.step
+        return step[self.links[:, 1]] - step[self.links[:, 0]]
+
+
+def build_candidates(
+    detections: Detections,
+    *,
+    neighbors: int = 10,
+    direction: Direction = "backward",
+    max_distance: float = math.inf,
+    max_frame_gap: int = 1,
+    divisions: bool = True,
+    pairs_per_parent: int = 0,
+    division_max_distance: float = math.inf,
+) -> CandidateGraph:
+    """Propose links between near detections, and every pair of a parent's links as a division.
+
+    neighbors: how many nearest detections to propose per detection and frame gap; 0 means all within
+        `max_distance`.   direction: "backward" links every detection to its nearest in the earlier frame (as
+        Attrackt), "forward" to its nearest in the later one, "both" takes the union.
+    max_distance: in the unit of `Detections.position`, per frame of gap (a link over 2 frames may be twice as long).
+    max_frame_gap: 1 links neighbouring frames only, 2 also bridges one missing frame, and so on.
+    pairs_per_parent: keep this many divisions of a parent, those whose children's midpoint is nearest; 0 keeps all.
+    division_max_distance: neither child of a division may be farther from the parent, per frame of gap.
+    """
+    starts = detections.starts
+    parts = [np.empty((0, 2), np.int32)]
+    for gap_frames in range(1, max_frame_gap + 1):
+        for step in range(len(starts) - 1 - gap_frames):
+            earlier = slice(int(starts[step]), int(starts[step + 1]))
+            later = slice(int(starts[step + gap_frames]), int(starts[step + gap_frames + 1]))
+            parts.append(
+                _near_pairs(detections.position, earlier, later, neighbors, direction, max_distance * gap_frames)
+            )
+    links = np.concatenate(parts)
+    links = links[np.lexsort((links[:, 1], links[:, 0]))]
+    graph = CandidateGraph(detections, links, np.empty((0, 3), np.int32), np.empty((0, 2), np.int32))
+    if not divisions:
+        return graph
+    pairs = np.concatenate(
+        [np.empty((0, 2), np.int32), *_division_pairs(graph, pairs_per_parent, division_max_distance)]
+    )
+    return with_divisions(graph, pairs)
+
+
+def with_divisions(graph: CandidateGraph, division_links: NDArray[np.int32]) -> CandidateGraph:
+    """The graph with divisions given as (H, 2) pairs of link indices of one parent, smaller index first."""
+    triples = np.empty((len(division_links), 3), np.int32)
+    triples[:, 0] = graph.links[division_links[:, 0], 0]
+    triples[:, 1:] = graph.links[division_links, 1]
+    return CandidateGraph(graph.detections, graph.links, triples, division_links)
+
+
+def _near_pairs(
+    position: NDArray[np.float64], earlier: slice, later: slice, neighbors: int, direction: Direction, radius: float
+) -> NDArray[np.int32]:
+    """(K, 2) rows (parent, child) between two frames given as row ranges."""
+    parents, children = position[earlier], position[later]
+    if not len(parents) or not len(children):
+        return np.empty((0, 2), np.int32)
+    found = []
+    if direction in ("backward", "both"):
+        child, parent = _nearest(children, parents, neighbors, radius)
+        found.append(np.column_stack([parent + earlier.start, child + later.start]))
+    if direction in ("forward", "both"):
+        parent, child = _nearest(parents, children, neighbors, radius)
+        found.append(np.column_stack([parent + earlier.start, child + later.start]))
+    pairs = np.concatenate(found).astype(np.int32)
+    return np.unique(pairs, axis=0) if direction == "both" else pairs
+
+
+def _nearest(
+    query: NDArray[np.float64], target: NDArray[np.float64], neighbors: int, radius: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Indices (query, target) of the nearest `neighbors` targets of each query within `radius` (inclusive)."""
+    tree = cKDTree(target)
+    if neighbors == 0:
+        near = cKDTree(query).sparse_distance_matrix(tree, radius, output_type="coo_matrix")
+        return near.row.astype(np.int64), near.col.astype(np.int64)
+    # The tree's own bound is exclusive; widen it by one float and let the comparison below decide.
+    distance, index = tree.query(
+        query, k=np.arange(1, min(neighbors, len(target)) + 1), distance_upper_bound=np.nextafter(radius, math.inf)
+    )
+    keep = np.isfinite(distance) & (distance <= radius)
+    rows = np.broadcast_to(np.arange(len(query))[:, None], index.shape)
+    return rows[keep], index[keep].astype(np.int64)
+
+
+def _division_pairs(
+    graph: CandidateGraph, pairs_per_parent: int, division_max_distance: float
+) -> Iterator[NDArray[np.int32]]:
+    """Yield (K, 2) pairs of link indices with one parent, gated, chunk by chunk of parents."""
+    position = graph.detections.position
+    allowed = np.arange(len(graph.links), dtype=np.int32)
+    if math.isfinite(division_max_distance):
+        length = np.linalg.norm(position[graph.links[:, 0]] - position[graph.links[:, 1]], axis=1)
+        allowed = allowed[length <= division_max_distance * graph.link_gap_frames]
+    parent = graph.links[allowed, 0]
+    group_end = np.searchsorted(parent, parent, side="right")
+    for start in range(0, len(graph.detections), _PARENTS_PER_CHUNK):
+        low, high = np.searchsorted(parent, [start, start + _PARENTS_PER_CHUNK])
+        partners = group_end[low:high] - np.arange(low, high) - 1
+        first = np.repeat(np.arange(low, high), partners)
+        offset = np.arange(len(first)) - np.repeat(np.cumsum(partners) - partners, partners)
+        pairs = allowed[np.column_stack([first, first + 1 + offset])]
+        yield _nearest_midpoints(graph, pairs, pairs_per_parent) if pairs_per_parent else pairs
+
+
+def _nearest_midpoints(graph: CandidateGraph, pairs: NDArray[np.int32], keep: int) -> NDArray[np.int32]:
+    """The `keep` pairs of every parent whose children's midpoint is nearest to it, in the order given."""
+    position = graph.detections.position
+    parent, children = graph.links[pairs[:, 0], 0], graph.links[pairs, 1]
+    distance = np.linalg.norm(position[parent] - position[children].mean(axis=1), axis=1)
+    order = np.lexsort((distance, parent))
+    ranked_parent = parent[order]
+    rank = np.arange(len(order)) - np.searchsorted(ranked_parent, ranked_parent)
+    kept: NDArray[np.int32] = pairs[np.sort(order[rank < keep])]
+    return kept

@@ -1,0 +1,39 @@
+"""What a feature may look at."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracker.candidates import CandidateGraph
+from tracker.errors import FeatureError
+from tracker.io.movie import Movie
+
+OverlapShift = str | tuple[int, ...]  # "none", "centroid", or pixels per frame along [z,] y, x
+
+
+@dataclass(frozen=True)
+class FeatureContext:
+    """The candidate graph with everything that features are computed from.
+
+    masks: label movie, None for points.   overlap_shift: how a parent's mask is moved before overlap is measured.
+    embedding: (N, C) vector per detection row or None.   association: (E,) score per link or None.
+    """
+
+    graph: CandidateGraph
+    masks: Movie | None = None
+    overlap_shift: OverlapShift = "none"
+    embedding: NDArray[np.float64] | None = None
+    association: NDArray[np.float64] | None = None
+
+    def column(self, name: str, feature: str) -> NDArray[np.float64]:
+        """A detection property, (N, ...). Raises FeatureError naming the feature that wanted it."""
+        properties = self.graph.detections.properties
+        if name not in properties:
+            hints = {"intensity_mean": "give data.images", "area_px": "give data.segmentation instead of points"}
+            known = ", ".join(sorted(properties)) or "none"
+            raise FeatureError(
+                f"feature {feature!r} needs the detection property {name!r}, which this input does not have "
+                f"(it has: {known}); {hints.get(name, 'add it as a column of the points')}"
+            )
+        return properties[name]

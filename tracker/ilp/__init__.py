@@ -1,0 +1,1 @@
+"""The exact tracking ILP: model, reduction, relaxation, proof."""

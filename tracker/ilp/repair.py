@@ -1,0 +1,182 @@
+"""Local proofs: integer optimum of a block whose relaxation is fractional in a few places.
+
+With duals y, every binary x that satisfies the rows costs  y.b + sum_j rc_j x_j, so its *excess* over the
+relaxation's bound L = y.b + sum_j min(0, rc_j) is  sum_j rc_j x_j - min(0, rc_j) >= 0, column by column.
+
+A *cluster* is a set of rows R around fractional columns. Let delta(R) be the least excess of binary values of the
+columns that touch R, when only the rows of R are enforced: a small integer program. Clusters with no column in common
+pay their excess independently, so L + sum of deltas is a lower bound. The cluster's solution, put into the relaxed
+one, may break rows just outside R; then R takes these rows in and is solved again. Once nothing is broken, the
+combination is a binary solution of exactly that cost: optimal. The price of a proof is local, whatever the size of
+the movie.
+
+Clusters that share a column are merged when the column is used, or when its reduced cost is below the sum of their
+deltas. Otherwise it does no harm: a solution that uses the column pays for all of these clusters at once.
+"""
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_array, csc_array, csr_array
+from scipy.sparse.csgraph import connected_components
+
+from tracker.ilp.backends import SolverSettings, solve_integer
+from tracker.ilp.block import Block
+from tracker.ilp.relax import Relaxation
+
+_INTEGRAL = 1e-6
+_SLACK = 1e-9
+_COLUMNS_PER_ROW = 4  # how many columns per row the first integer program of a cluster may choose from
+
+
+@dataclass(frozen=True)
+class Repaired:
+    """values: (C,) binary, None when time ran out.   bound: proven.   whole: a cluster took in every row."""
+
+    values: NDArray[np.float64] | None
+    bound: float
+    whole: bool = False
+    infeasible: bool = False
+
+
+@dataclass(frozen=True)
+class _Cluster:
+    """rows R; every column that touches them, with its value; the proven least excess."""
+
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    values: NDArray[np.float64]
+    delta: float
+
+
+class _InfeasibleError(Exception):
+    pass
+
+
+class _OutOfTimeError(Exception):
+    pass
+
+
+def repair(block: Block, relaxation: Relaxation, settings: SolverSettings, deadline: float) -> Repaired:
+    """Binary values of a block from its fractional relaxation, and the bound that goes with them."""
+    assert relaxation.values is not None
+    rounded = np.round(relaxation.values)
+    integral = np.abs(relaxation.values - rounded) <= _INTEGRAL
+    relaxed = np.where(integral, rounded, relaxation.values)
+    by_row = csr_array(block.matrix.tocsr())
+    fractional = block.matrix[:, np.flatnonzero(~integral)]
+    pending = [np.unique(fractional[:, [column]].indices).astype(np.int64) for column in range(fractional.shape[1])]
+    pending += [np.array([row]) for row in block.infeasible_rows(relaxed)]
+    pending = _united(pending)
+    done: list[_Cluster] = []
+    try:
+        while True:
+            done += [
+                _solve_cluster(block, by_row, relaxation.reduced_cost, rows, settings, deadline) for rows in pending
+            ]
+            groups = _entangled(done, relaxation.reduced_cost, len(block.cost))
+            if len(groups) == len(done):
+                values = relaxed.copy()
+                for cluster in done:
+                    values[cluster.columns] = cluster.values
+                broken = block.infeasible_rows(values)
+                if not len(broken):
+                    bound = relaxation.bound + sum(cluster.delta for cluster in done)
+                    whole = any(len(cluster.rows) == len(block.rhs) for cluster in done)
+                    return Repaired(values, bound, whole)
+                groups = _united([*groups, *_around(broken, by_row, done, values != relaxed)])
+            kept = {cluster.rows.tobytes(): cluster for cluster in done}
+            done = [kept[rows.tobytes()] for rows in groups if rows.tobytes() in kept]
+            pending = [rows for rows in groups if rows.tobytes() not in kept]
+    except _InfeasibleError:
+        return Repaired(None, np.inf, infeasible=True)
+    except _OutOfTimeError:
+        return Repaired(None, relaxation.bound)
+
+
+def _united(groups: list[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
+    """Sorted row sets, those with a row in common made one."""
+    rows = np.concatenate([np.empty(0, np.int64), *groups])
+    owner = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+    names, place = np.unique(rows, return_inverse=True)
+    links = coo_array((np.ones(len(rows), bool), (owner, len(groups) + place)), (len(groups) + len(names),) * 2)
+    label = connected_components(links, directed=False)[1][len(groups) :]
+    return [names[label == number] for number in np.unique(label)]
+
+
+def _entangled(clusters: list[_Cluster], reduced_cost: NDArray[np.float64], n_columns: int) -> list[NDArray[np.int64]]:
+    """The clusters' row sets, those that may not be counted apart made one."""
+    touching = np.zeros(n_columns, np.int64)
+    together = np.zeros(n_columns)
+    used = np.zeros(n_columns, bool)
+    for cluster in clusters:
+        touching[cluster.columns] += 1
+        together[cluster.columns] += cluster.delta
+        used[cluster.columns[cluster.values > 0]] = True
+    shared = (touching > 1) & (used | (np.abs(reduced_cost) < together - _SLACK))
+    if not shared.any():
+        return [cluster.rows for cluster in clusters]
+    # A column is written as a row number of its own, below all real ones, so that sharing it unites the sets.
+    marked = [np.concatenate([-1 - cluster.columns[shared[cluster.columns]], cluster.rows]) for cluster in clusters]
+    return [rows[rows >= 0] for rows in _united(marked)]
+
+
+def _around(
+    broken: NDArray[np.int64], by_row: csr_array, clusters: list[_Cluster], changed: NDArray[np.bool_]
+) -> list[NDArray[np.int64]]:
+    """Per cluster, its first row with the broken rows that its changed columns touch: what it has to take in."""
+    found = []
+    reached = np.zeros(len(changed), bool)
+    for cluster in clusters:
+        reached[:] = False
+        reached[cluster.columns[changed[cluster.columns]]] = True
+        hit = [row for row in broken if reached[by_row.indices[by_row.indptr[row] : by_row.indptr[row + 1]]].any()]
+        found.append(np.array([cluster.rows[0], *hit]))
+    return found
+
+
+def _solve_cluster(
+    block: Block,
+    by_row: csr_array,
+    reduced_cost: NDArray[np.float64],
+    rows: NDArray[np.int64],
+    settings: SolverSettings,
+    deadline: float,
+) -> _Cluster:
+    """Least excess over the rows R. Columns dearer than the best solution found cannot be part of a better one."""
+    if time.perf_counter() > deadline:
+        raise _OutOfTimeError
+    part = by_row[rows]
+    columns = np.unique(part.indices).astype(np.int64)
+    cost = reduced_cost[columns]
+    program = Block(
+        rows=block.rows[rows],
+        columns=block.columns[columns],
+        matrix=csc_array(part.tocsc()[:, columns]),
+        cost=cost,
+        rhs=block.rhs[rows],
+        equality=block.equality[rows],
+        component=block.component[columns],
+        bounded=block.bounded[columns],
+        start=block.start[columns],
+    )
+    nothing = float(np.minimum(cost, 0.0).sum())
+    admitted = min(len(cost) - 1, _COLUMNS_PER_ROW * len(rows))
+    limit = max(0.0, float(np.partition(cost, admitted)[admitted]))
+    while True:
+        choice = np.flatnonzero(cost <= limit)
+        found = solve_integer(program, choice, settings, deadline)
+        if found.infeasible:
+            if len(choice) == len(cost):
+                raise _InfeasibleError
+            limit = float(np.sort(cost)[min(len(cost) - 1, 2 * len(choice))])
+            continue
+        if found.values is None:
+            raise _OutOfTimeError
+        excess = float(cost @ found.values) - nothing
+        if excess <= limit + _SLACK or len(choice) == len(cost):
+            delta = min(max(found.bound - nothing, 0.0), excess)
+            return _Cluster(rows, columns, found.values, delta)
+        limit = excess * (1 + _SLACK) + _SLACK

@@ -1,0 +1,132 @@
+"""Order of play: bounds, dominance, components, linear relaxation, proof; the answer with its certificate."""
+
+import os
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracker.errors import NoSolutionError, PinConflictError
+from tracker.ilp.backends import SolverSettings, check_backend
+from tracker.ilp.block import Block, split_into_blocks
+from tracker.ilp.exact import INTEGRAL_LP, STRENGTH, UNPROVEN, BlockResult, solve_block
+from tracker.ilp.greedy import greedy
+from tracker.ilp.problem import Solution, TrackingProblem
+from tracker.ilp.reduce import dominated
+from tracker.ilp.rows import constraint_matrix, n_equalities, right_hand_side
+
+_OPTIMAL = 1e-6
+
+
+class InfeasibleProblemError(PinConflictError):
+    """No lineage satisfies the bounds. `rows`: detections (row numbers) around which the contradiction lies."""
+
+    def __init__(self, rows: NDArray[np.int64]) -> None:
+        """Remember the detections involved."""
+        super().__init__(
+            "the pins contradict each other: no lineage satisfies them all. The contradiction lies around "
+            f"{len(rows)} detections, rows {rows[:5].tolist()}{' ...' if len(rows) > 5 else ''}"
+        )
+        self.rows = rows
+
+
+def solve(problem: TrackingProblem, settings: SolverSettings | None = None) -> Solution:
+    """The cheapest lineage, proven.
+
+    Raises PinConflictError when the bounds admit no lineage, NoSolutionError when the time limit came before
+    any lineage was found, ConfigError when the backend is not available.
+    """
+    settings = settings or SolverSettings()
+    check_backend(settings.backend)
+    clock = time.perf_counter()
+    deadline = clock + settings.time_limit_s
+    impossible = np.flatnonzero(problem.lower > problem.upper)
+    if len(impossible):
+        raise InfeasibleProblemError(_detections_of_columns(problem, impossible))
+
+    free = (problem.lower < problem.upper) & ~dominated(problem)
+    columns = np.flatnonzero(free)
+    fixed_on = np.flatnonzero(problem.lower == 1)
+    values = np.zeros(problem.layout.n_columns, bool)
+    values[fixed_on] = True
+    rhs_change = constraint_matrix(problem, fixed_on) @ np.ones(len(fixed_on))
+    blocks, untouched, n_components = split_into_blocks(problem, columns, rhs_change, settings.batch_rows)
+    rhs = right_hand_side(problem) - rhs_change
+    broken = untouched[np.where(untouched < n_equalities(problem), rhs[untouched] != 0, rhs[untouched] < 0)]
+    if len(broken):
+        raise InfeasibleProblemError(_detections_of_rows(problem, broken))
+    reduced = time.perf_counter()
+
+    results = _solve_all(blocks, settings, deadline)
+    bound = float(problem.cost[fixed_on].sum())
+    duals = np.zeros(len(rhs))
+    proof = INTEGRAL_LP
+    unsolved = []
+    for block, result in zip(blocks, results, strict=True):
+        if result.infeasible:
+            raise InfeasibleProblemError(_detections_of_rows(problem, block.rows))
+        bound += result.bound
+        duals[block.rows] = result.duals
+        proof = max(proof, result.proof, key=STRENGTH.index)
+        if result.values is None:
+            unsolved.append(block)
+        else:
+            values[block.columns[result.values > 0.5]] = True
+    if unsolved:
+        _fill_greedily(problem, unsolved, values)
+    objective = float(problem.cost @ values)
+    proven = objective - bound <= _OPTIMAL * max(1.0, abs(objective))
+    return Solution(
+        values=values,
+        objective=objective,
+        bound=min(bound, objective),
+        status="optimal" if proven else "feasible",
+        proof=proof if proven else UNPROVEN,
+        duals=duals,
+        seconds={"reduce": reduced - clock, "solve": time.perf_counter() - reduced},
+        counts={
+            "columns": problem.layout.n_columns,
+            "rows": len(rhs),
+            "components": n_components,
+            "free_columns": len(columns),
+            "unsolved_blocks": len(unsolved),
+        },
+    )
+
+
+def _solve_all(blocks: list[Block], settings: SolverSettings, deadline: float) -> list[BlockResult]:
+    """Every block, several at once: HiGHS runs outside Python's lock."""
+    threads = settings.threads or os.cpu_count() or 1
+    order = np.argsort([-len(block.cost) for block in blocks], kind="stable")
+    if threads == 1 or len(blocks) < 2:
+        return [solve_block(block, settings, deadline) for block in blocks]
+    with ThreadPoolExecutor(threads) as pool:
+        futures = {index: pool.submit(solve_block, blocks[index], settings, deadline) for index in order}
+        try:
+            return [futures[index].result() for index in range(len(blocks))]
+        except BaseException:  # an error, or Ctrl-C: do not start the rest
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _fill_greedily(problem: TrackingProblem, blocks: list[Block], values: NDArray[np.bool_]) -> None:
+    """Give the blocks that time did not suffice for a greedy lineage, in place."""
+    rough = greedy(problem)
+    for block in blocks:
+        chosen = rough[block.columns]
+        if len(block.infeasible_rows(chosen.astype(float))):
+            raise NoSolutionError(
+                "the time limit came before any lineage was found that honours the pins. "
+                "Raise solver.time_limit_s, or remove pins"
+            )
+        values[block.columns[chosen]] = True
+
+
+def _detections_of_rows(problem: TrackingProblem, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    flow = rows[rows < 2 * problem.n_detections]
+    return np.unique(flow % problem.n_detections)
+
+
+def _detections_of_columns(problem: TrackingProblem, columns: NDArray[np.int64]) -> NDArray[np.int64]:
+    return _detections_of_rows(problem, np.unique(constraint_matrix(problem, columns).indices).astype(np.int64))

@@ -1,0 +1,87 @@
+"""Cell Tracking Challenge folder: one relabelled mask per frame and a table of tracks."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from tracker.errors import MovieError
+from tracker.io.movie import Movie
+from tracker.lineage import Lineage, ctc_labels
+
+_log = logging.getLogger(__name__)
+
+MAX_UINT16_TRACKS = int(np.iinfo(np.uint16).max)
+
+
+def write_ctc(folder: Path, lineage: Lineage, masks: Movie) -> None:
+    """Write `maskNNN.tif` for every kept frame and `res_track.txt` into `folder`, which is made.
+
+    NNN is the input's own t, with 3 digits, or as many as the largest t needs. Pixels hold `ctc_labels`, 0 where a
+    detection was not selected; 16-bit, or 32-bit with a logged warning for more than 65,535 tracks. Lines of
+    res_track.txt are `L B E P`: label, first and last t, parent label or 0. The files are deflate-compressed.
+
+    Tools of the challenge count frames by one from 0: a result that starts later, or keeps every n-th frame only,
+    has to be renumbered (files, B and E) for them. Within the kept frames every label is present from B to E.
+
+    Raises MovieError when a mask does not hold a selected detection.
+    """
+    found, label = lineage.detections, ctc_labels(lineage)
+    n_tracks = int(label.max(initial=0))
+    dtype: np.dtype[np.uint16] | np.dtype[np.uint32] = np.dtype(np.uint16)
+    if n_tracks > MAX_UINT16_TRACKS:
+        dtype = np.dtype(np.uint32)
+        _log.warning(
+            "%d tracks do not fit the 16-bit masks of the Cell Tracking Challenge (%d): writing 32-bit masks, "
+            "which its own tools may refuse",
+            n_tracks,
+            MAX_UINT16_TRACKS,
+        )
+    folder.mkdir(parents=True)
+    digits = max(3, len(str(int(found.frames.max(initial=0)))))
+    starts = found.starts
+    for step, frame in enumerate(found.frames.tolist()):
+        rows = slice(starts[step], starts[step + 1])
+        image, seen = relabel(masks.read(frame), found.label[rows], label[rows].astype(dtype))
+        lost = np.flatnonzero(~seen & lineage.selected[rows])
+        if len(lost):
+            raise MovieError(
+                f"{masks.name} must hold every tracked detection; missing now: {found.names(lost + starts[step])} "
+                "(frame:label). Were the masks changed during the run? Run again"
+            )
+        tifffile.imwrite(folder / f"mask{frame:0{digits}d}.tif", image, photometric="minisblack", compression="zlib")
+    table = track_table(lineage, label)
+    lines = [f"{a} {b} {c} {d}\n" for a, b, c, d in table.tolist()]
+    (folder / "res_track.txt").write_text("".join(lines), encoding="ascii", newline="\n")
+
+
+def track_table(lineage: Lineage, label: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(tracks, 4) int64 `L B E P` from the (N,) labels of `ctc_labels`."""
+    rows = np.flatnonzero(lineage.selected)
+    number, first = np.unique(label[rows], return_index=True)
+    last = len(rows) - 1 - np.unique(label[rows][::-1], return_index=True)[1]
+    parent = lineage.parent[rows[first]]
+    parent_label = np.where(parent >= 0, label[np.maximum(parent, 0)], 0)
+    frame = lineage.detections.frame[rows]
+    return np.column_stack([number, frame[first], frame[last], parent_label])
+
+
+def relabel(
+    image: NDArray[np.generic], labels: NDArray[np.int64], values: NDArray[np.generic]
+) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
+    """Replace `labels` (K, increasing) in `image` by `values` (K), everything else by 0.
+
+    Returns the new image, of the dtype of `values`, and (K,) bool: which labels were seen.
+    """
+    result = np.zeros(image.shape, values.dtype)
+    if not len(labels):
+        return result, np.zeros(0, np.bool_)
+    inside = image != 0
+    pixels = image[inside].astype(np.int64)
+    # Labels may be huge, so they are found by bisection rather than through a table as long as the largest label.
+    place = np.minimum(np.searchsorted(labels, pixels), len(labels) - 1)
+    known = labels[place] == pixels
+    result[inside] = np.where(known, values[place], 0)
+    return result, np.bincount(place[known], minlength=len(labels)) > 0
