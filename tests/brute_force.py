@@ -178,7 +178,7 @@ def check_lineage(problem: TrackingProblem, values: NDArray[np.bool_]) -> None:
         assert len(children) <= 2, f"detection {u} has the children {children}"
         if not problem.split and len(children) == 2:
             pairs = [_pair(v, w) for parent, v, w in problem.divisions if parent == u]
-            assert children in pairs, f"{u} divides into {children}, which is no division column"
+            assert children in pairs, f"detection {u} divides into {children}, which is no division column"
     wrong = np.flatnonzero(columns_of(problem, ways) != values)
     assert not len(wrong), f"columns {wrong.tolist()} are not what their names say in the lineage {ways}"
     for members in problem.exclusive_sets:

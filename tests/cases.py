@@ -1,115 +1,11 @@
-"""Named situations small enough to solve by hand. Each builder draws its movie (time runs to the right) and does the sum.
+"""Named situations small enough to solve by hand. Each builder draws its movie, time to the right, and does the sum.
 
 A number on a row is a detection; costs not mentioned are 1 for appearing, 1 for disappearing and 0 for a detection,
-free in the first and last frame. `MODELS` says which models give the stated answer; where a case names no
+free in the first and last frame. The decorator says which models give the stated answer; where a case names no
 division columns, model A gets every pair of out-links at the sum of the links plus `split`, as model B has it.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, replace
-from itertools import combinations
-
-import numpy as np
-from numpy.typing import NDArray
-
-from tracker.ilp.pins import PinArrays
-from tracker.ilp.problem import TrackingProblem, make_problem
-
-PAIR, SPLIT = "pair", "split"
-MODELS = (PAIR, SPLIT)
-
-
-@dataclass(frozen=True)
-class Case:
-    """A problem and its answer; links and selected are None, and objective is ignored, where it has no answer."""
-
-    problem: TrackingProblem
-    frames: NDArray[np.int64]
-    objective: float
-    links: set[tuple[int, int]] | None
-    unselected: set[int] = field(default_factory=set)
-    pins: PinArrays = field(default_factory=PinArrays)
-
-    @property
-    def feasible(self) -> bool:
-        return self.links is not None
-
-
-CASES: dict[str, Callable[[], Case]] = {}
-
-
-def case(*models: str) -> Callable[[Callable[[str], Case]], Callable[[str], Case]]:
-    """Register a builder once for each of the models."""
-
-    def register(build: Callable[[str], Case]) -> Callable[[str], Case]:
-        for model in models:
-            CASES[f"{build.__name__}-{model}"] = lambda model=model: build(model)
-        return build
-
-    return register
-
-
-def movie(
-    model: str,
-    frames: list[int],
-    links: dict[tuple[int, int], float],
-    *,
-    divisions: dict[tuple[int, int, int], float] | None = None,
-    split: float = 5.0,
-    appear: float | list[float] = 1.0,
-    disappear: float | list[float] = 1.0,
-    detection: float | list[float] = 0.0,
-    keep: bool | list[bool] = True,
-    exclusive: list[list[int]] | None = None,
-    forbidden: list[tuple[int, int]] | None = None,
-) -> TrackingProblem:
-    """A problem; appear and disappear given as one number are free in the first and last frame."""
-    frame = np.array(frames, np.int64)
-    pairs = list(links)
-    if divisions is None:
-        siblings = [(one, other) for one, other in combinations(sorted(pairs), 2) if one[0] == other[0]]
-        divisions = {(one[0], one[1], other[1]): links[one] + links[other] + split for one, other in siblings}
-    ends = [
-        np.where(frame == end, 0.0, cost) if isinstance(cost, float) else np.array(cost)
-        for cost, end in ((appear, frame.min(initial=0)), (disappear, frame.max(initial=0)))
-    ]
-    by_pair = model == PAIR
-    problem = make_problem(
-        len(frame),
-        np.array(pairs, np.int64).reshape(-1, 2),
-        np.array(list(divisions), np.int64).reshape(-1, 3) if by_pair else None,
-        link_cost=np.array(list(links.values())),
-        division_cost=np.array(list(divisions.values())) if by_pair else None,
-        appear_cost=ends[0],
-        disappear_cost=ends[1],
-        detection_cost=np.array(detection),
-        split_cost=None if by_pair else split,
-        keep=np.array(keep),
-        exclusive_sets=[np.array(members) for members in exclusive or []],
-    )
-    if forbidden and not by_pair:
-        problem = replace(problem, forbidden_pairs=np.array(forbidden))
-    return problem
-
-
-def frames_of(*per_frame: int) -> list[int]:
-    """So many detections in frame 0, 1, ..."""
-    return np.repeat(np.arange(len(per_frame)), per_frame).tolist()
-
-
-def answer(
-    problem: TrackingProblem,
-    frames: list[int],
-    objective: float,
-    links: set[tuple[int, int]] | None,
-    unselected: set[int] | None = None,
-    pins: PinArrays | None = None,
-) -> Case:
-    return Case(problem, np.array(frames, np.int64), objective, links, unselected or set(), pins or PinArrays())
-
-
-def no_answer(problem: TrackingProblem, frames: list[int], pins: PinArrays | None = None) -> Case:
-    return answer(problem, frames, np.nan, None, None, pins)
+from small_movie import MODELS, PAIR, SPLIT, Case, answer, case, frames_of, movie, no_answer
 
 
 @case(*MODELS)
@@ -121,10 +17,12 @@ def straight(model: str) -> Case:
 
 @case(*MODELS)
 def crossover(model: str) -> Case:
-    r"""0 --(-3)-- 2    The cheapest link, 0 -> 2, leaves 1 -> 3 at +2 (-3 + 2 = -1, or 1 + 1 - 3 = -1 broken);
-      \/           crossing costs -2 -2 = -4.
-      /\
-    1 --(+2)-- 3    diagonals -2 each
+    r"""The cheapest link, 0 -> 2, leaves 1 -> 3 at +2, together -1, or 1 and 3 apart, -1. The diagonals, -2 each: -4.
+
+    0 --(-3)-- 2
+         \ /
+         / \
+    1 --(+2)-- 3
     """
     frames = frames_of(2, 2)
     problem = movie(model, frames, {(0, 2): -3.0, (0, 3): -2.0, (1, 2): -2.0, (1, 3): 2.0})
@@ -133,8 +31,10 @@ def crossover(model: str) -> Case:
 
 @case(*MODELS)
 def division(model: str) -> Case:
-    r"""0 --(-1)-- 1    Both children: -1 -1 + split 0.5 = -1.5; one child and one founder: -1 + 1 = 0.
-      \-(-1)-- 2
+    r"""Both children: -1 -1 + split 0.5 = -1.5; one child and one founder: -1 + 1 = 0.
+
+    0 --(-1)-- 1
+     \--(-1)-- 2
     """
     frames = frames_of(1, 2)
     return answer(movie(model, frames, {(0, 1): -1.0, (0, 2): -1.0}, split=0.5), frames, -1.5, {(0, 1), (0, 2)})
@@ -176,11 +76,11 @@ def pair_not_a_candidate(model: str) -> Case:
 
 @case(SPLIT)
 def forbidden_pair(model: str) -> Case:
-    """Children 1, 2, 3 at -5, -5, -4 and a free split; {1, 2} is forbidden: -5 -4 and a founder at 1, together -8."""
+    """Children 1, 2, 3 at -5, -4, -3 and a free split; {1, 2} is forbidden: -5 -3 and a founder at 1, together -7."""
     frames = frames_of(1, 3)
-    links = {(0, 1): -5.0, (0, 2): -5.0, (0, 3): -4.0}
-    problem = movie(model, frames, links, split=0.0, detection=[0.0, 0.0, 0.1, 0.0], forbidden=[(0, 1)])
-    return answer(problem, frames, -7.9, {(0, 1), (0, 3)})
+    links = {(0, 1): -5.0, (0, 2): -4.0, (0, 3): -3.0}
+    problem = movie(model, frames, links, split=0.0, forbidden=[(0, 1)])
+    return answer(problem, frames, -7.0, {(0, 1), (0, 3)})
 
 
 @case(*MODELS)
@@ -193,8 +93,10 @@ def at_most_two_children(model: str) -> Case:
 
 @case(*MODELS)
 def division_over_two_frames(model: str) -> Case:
-    r"""0 --(-2)-- 1    Children of 0 in frames 1 and 2: -2 -2 + split 1 = -3. 1 has no child and leaves for 1: -2.
-      \--------(-2)---- 2    Instead 0 -> 1 with 2 a founder: -2 + 1 + 1 = 0.
+    r"""Children of 0 in frames 1 and 2: -2 -2 + split 1, and 1 leaves for 1: -2. Without 2: -2 + 1 + 1 = 0.
+
+    0 --(-2)-- 1
+     \---------(-2)-- 2
     """
     frames = frames_of(1, 1, 1)
     return answer(movie(model, frames, {(0, 1): -2.0, (0, 2): -2.0}, split=1.0), frames, -2.0, {(0, 1), (0, 2)})
@@ -211,7 +113,7 @@ def frame_gap(model: str) -> Case:
 def missed_detection(model: str) -> Case:
     """Cell A is 0, missed, 3; cell B is 1, 2, 4. A's link over the gap costs 0.5, breaking it 1 + 1.
 
-    B: -1 -1. A over the gap: 0.5. Together -1.5. (A taking B's 2 would cost 1 -> nothing, 2 -> 4: dearer.)
+    B: -1 -1. A over the gap: 0.5. Together -1.5.
     """
     frames = frames_of(2, 1, 2)
     links = {(0, 2): 3.0, (1, 2): -1.0, (2, 3): 3.0, (2, 4): -1.0, (0, 3): 0.5}
@@ -267,8 +169,10 @@ def ends_of_the_movie(model: str) -> Case:
 
 @case(*MODELS)
 def negative_appearance(model: str) -> Case:
-    r"""0 --(-1)-- 2    Appearing is a reward of 2.5. Linking both: -2, then 2 x -2.5 for 0 and 1: -7. Breaking both:
-    1 --(-1)-- 3    4 x -2.5 + 2 x 1 = -8. Not -12: a linked detection does not appear. Crossed links cost 9.
+    """Appearing is a reward of 2.5, leaving the first frame costs 1; the diagonals cost 9.
+
+    0 --(-1)-- 2    Both links: -2, then 2 x -2.5 for 0 and 1: -7. None: 4 x -2.5 + 2 x 1 = -8.
+    1 --(-1)-- 3    Not -12: a linked detection does not appear.
     """
     frames = frames_of(2, 2)
     links = {(0, 2): -1.0, (1, 3): -1.0, (0, 3): 9.0, (1, 2): 9.0}
@@ -291,8 +195,8 @@ def negative_disappearance_and_split(model: str) -> Case:
 def odd_cycle(model: str) -> Case:
     """Parents 0, 1, 2 and children 3, 4, 5; each parent wants two of them: {3,4}, {4,5}, {3,5}, at -4, -4, -5.
 
-    Any two pairs share a child, so one division only (the relaxation takes half of each, -6.5 + ...). The dearest pair
-    gone, -5: parents 0 and 1 leave at 1 each, child 4 is a founder at 1: -5 + 3 = -2.
+    Any two pairs share a child, so there is one division only, where a linear relaxation takes half of each.
+    The best: -5, parents 0 and 1 leave at 1 each, child 4 is a founder at 1: -5 + 3 = -2.
     """
     frames = frames_of(3, 3)
     pairs = {(0, 3, 4): -4.0, (1, 4, 5): -4.0, (2, 3, 5): -5.0}

@@ -1,4 +1,4 @@
-"""Named situations with pins: one movie whose free answer each pin changes, and pins that cannot hold together.
+r"""Named situations with pins: one movie whose free answer each pin changes, and pins that cannot hold together.
 
 The movie, with every detection kept; links cost -2 on the rows, -1 on the diagonals, a split 1.5:
 
@@ -9,8 +9,8 @@ The movie, with every detection kept; links cost -2 on the rows, -1 on the diago
 """
 
 import numpy as np
+from small_movie import MODELS, Case, answer, case, frames_of, movie, no_answer
 
-from tests.cases import MODELS, Case, answer, case, frames_of, movie, no_answer
 from tracker.ilp.pins import PinArrays
 
 FRAMES = frames_of(2, 2, 2)
@@ -63,10 +63,7 @@ def division_true(model: str) -> Case:
 
 @case(*MODELS)
 def division_false(model: str) -> Case:
-    """0 must be parent of 2 and 1 must leave, which asks for a division of 0, but that is wrong: 3 appears for 1.
-
-    0-2: -2, 1 leaves: 1, 3 appears: 1, then -4. Together -4.
-    """
+    """0 -> 2 is known and 1 leaves: 0 would divide (-4.5), but may not; 3 appears: -2 + 1 + 1 - 4 = -4."""
     found = {"link": [(0, 2, 1)], "disappear": [(1, 1)], "division": [(0, 2, 3, 0)]}
     return ladder(model, -4.0, {(0, 2), (2, 4), (3, 5)}, **found)
 

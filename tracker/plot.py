@@ -1,5 +1,6 @@
 """overview.png: the last frames with their tracks, and the lineage tree."""
 
+import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -56,6 +57,12 @@ def _rgb(hue: NDArray[np.float64], chroma: NDArray[np.float64]) -> NDArray[np.fl
     return np.asarray(np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055))
 
 
+def require_matplotlib() -> None:
+    """Raise MissingExtraError without matplotlib: ask before any work is done."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise MissingExtraError("matplotlib", "plot", "the overview picture")
+
+
 def plot_overview(path: Path, lineage: Lineage, masks: Movie | None, images: Movie | None) -> None:
     """Write a 1600 x 900 PNG: the last three frames coloured by track, and the tree of the lineages.
 
@@ -64,11 +71,10 @@ def plot_overview(path: Path, lineage: Lineage, masks: Movie | None, images: Mov
     Tree: time runs down, one column per track. No more than 100 columns are drawn: then those of the lineages
     with most tracks, the title saying how many. Raises MissingExtraError without matplotlib.
     """
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise MissingExtraError("matplotlib", "plot", "the overview picture") from None
+    require_matplotlib()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(_WIDTH_PX / 100, _HEIGHT_PX / 100), dpi=100, facecolor=_DARK)
     FigureCanvasAgg(figure)
     colors = lineage_colors(lineage)

@@ -17,11 +17,12 @@ _INTEGRAL = 1e-6
 
 @dataclass(frozen=True)
 class BlockResult:
-    """values: (C,) binary or None (nothing found); bound: proven; duals: (R,), NaN where unknown."""
+    """values: (C,) binary or None (nothing found); bound: proven; duals, slack: (R,), NaN where unknown."""
 
     values: NDArray[np.float64] | None
     bound: float
     duals: NDArray[np.float64]
+    slack: NDArray[np.float64]
     proof: str
     infeasible: bool = False
 
@@ -35,18 +36,20 @@ def solve_block(block: Block, settings: SolverSettings, deadline: float) -> Bloc
     if settings.backend != "highs":
         return _solve_as_integer_program(block, settings, deadline)
     relaxation = relax(block, settings, deadline)
+    duals, none = relaxation.duals, np.zeros(len(block.rhs))
     if relaxation.values is None:
-        return BlockResult(None, relaxation.bound, relaxation.duals, UNPROVEN, relaxation.infeasible)
+        return BlockResult(None, relaxation.bound, duals, none, UNPROVEN, relaxation.infeasible)
     values = np.round(relaxation.values)
     if np.abs(relaxation.values - values).max(initial=0.0) <= _INTEGRAL and not len(block.infeasible_rows(values)):
-        return BlockResult(values, relaxation.bound, relaxation.duals, INTEGRAL_LP)
+        return BlockResult(values, relaxation.bound, duals, none, INTEGRAL_LP)
     repaired = repair(block, relaxation, settings, deadline)
     proof = UNPROVEN if repaired.values is None else INTEGER_PROGRAM if repaired.whole else FIXING
-    return BlockResult(repaired.values, repaired.bound, relaxation.duals, proof, repaired.infeasible)
+    return BlockResult(repaired.values, repaired.bound, duals, repaired.slack, proof, repaired.infeasible)
 
 
 def _solve_as_integer_program(block: Block, settings: SolverSettings, deadline: float) -> BlockResult:
     found = solve_integer(block, np.arange(len(block.cost)), settings, deadline)
     bound = max(found.bound, float(np.minimum(block.cost, 0.0).sum()))  # the latter is the bound of zero duals
     proof = INTEGER_PROGRAM if np.isfinite(found.bound) else UNPROVEN
-    return BlockResult(found.values, bound, np.full(len(block.rhs), np.nan), proof, found.infeasible)
+    unknown = np.full(len(block.rhs), np.nan)
+    return BlockResult(found.values, bound, unknown, unknown, proof, found.infeasible)

@@ -33,10 +33,14 @@ _COLUMNS_PER_ROW = 4  # how many columns per row the first integer program of a 
 
 @dataclass(frozen=True)
 class Repaired:
-    """values: (C,) binary, None when time ran out.   bound: proven.   whole: a cluster took in every row."""
+    """values: (C,) binary, None when time ran out.   bound: proven.   whole: a cluster took in every row.
+
+    slack: (R,) sum of the deltas of the clusters with a column in that row: see margins.
+    """
 
     values: NDArray[np.float64] | None
     bound: float
+    slack: NDArray[np.float64]
     whole: bool = False
     infeasible: bool = False
 
@@ -85,15 +89,18 @@ def repair(block: Block, relaxation: Relaxation, settings: SolverSettings, deadl
                 if not len(broken):
                     bound = relaxation.bound + sum(cluster.delta for cluster in done)
                     whole = any(len(cluster.rows) == len(block.rhs) for cluster in done)
-                    return Repaired(values, bound, whole)
+                    slack = np.zeros(len(block.rhs))
+                    for cluster in done:
+                        slack[np.unique(block.matrix[:, cluster.columns].indices)] += cluster.delta
+                    return Repaired(values, bound, slack, whole)
                 groups = _united([*groups, *_around(broken, by_row, done, values != relaxed)])
             kept = {cluster.rows.tobytes(): cluster for cluster in done}
             done = [kept[rows.tobytes()] for rows in groups if rows.tobytes() in kept]
             pending = [rows for rows in groups if rows.tobytes() not in kept]
     except _InfeasibleError:
-        return Repaired(None, np.inf, infeasible=True)
+        return Repaired(None, np.inf, np.zeros(len(block.rhs)), infeasible=True)
     except _OutOfTimeError:
-        return Repaired(None, relaxation.bound)
+        return Repaired(None, relaxation.bound, np.zeros(len(block.rhs)))
 
 
 def _united(groups: list[NDArray[np.int64]]) -> list[NDArray[np.int64]]:

@@ -60,7 +60,7 @@ def solve(problem: TrackingProblem, settings: SolverSettings | None = None) -> S
 
     results = _solve_all(blocks, settings, deadline)
     bound = float(problem.cost[fixed_on].sum())
-    duals = np.zeros(len(rhs))
+    duals, slack = np.zeros(len(rhs)), np.zeros(len(rhs))
     proof = INTEGRAL_LP
     unsolved = []
     for block, result in zip(blocks, results, strict=True):
@@ -68,6 +68,7 @@ def solve(problem: TrackingProblem, settings: SolverSettings | None = None) -> S
             raise InfeasibleProblemError(_detections_of_rows(problem, block.rows))
         bound += result.bound
         duals[block.rows] = result.duals
+        slack[block.rows] = result.slack
         proof = max(proof, result.proof, key=STRENGTH.index)
         if result.values is None:
             unsolved.append(block)
@@ -84,6 +85,7 @@ def solve(problem: TrackingProblem, settings: SolverSettings | None = None) -> S
         status="optimal" if proven else "feasible",
         proof=proof if proven else UNPROVEN,
         duals=duals,
+        slack=slack,
         seconds={"reduce": reduced - clock, "solve": time.perf_counter() - reduced},
         counts={
             "columns": problem.layout.n_columns,

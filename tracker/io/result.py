@@ -95,14 +95,15 @@ def write_result(
     tables: ResultTables,
     *,
     masks: Movie | None,
-    report: Mapping[str, Any],
+    report: Mapping[str, Any] | Callable[[], Mapping[str, Any]],
     metrics: Mapping[str, Any] | None,
     overwrite: bool,
     extra_files: Mapping[str, Callable[[Path], None]] = MappingProxyType({}),
 ) -> None:
     """Write tracks.geff, tracks.csv, ctc (with masks), run.json, metrics.json (if given) and the extra files.
 
-    report: what run.json holds; a key `files` is added, naming all that was written. NaN and infinity become null.
+    report: what run.json holds, or a function that says so once all else is written. A key `files` is added, naming
+        all that was written; NaN and infinity become null.
     extra_files: name -> function that writes the file at the path it is given.
     overwrite: replace an earlier result. Files in it that no run wrote (notes, pins) are moved into the new one.
 
@@ -132,7 +133,7 @@ def write_result(
         for name, write in extra_files.items():
             write(new / name)
         files = sorted([*os.listdir(new), "run.json"])
-        write_json(new / "run.json", {**report, "files": files})
+        write_json(new / "run.json", {**(report() if callable(report) else report), "files": files})
         _swap(new, folder, old)
 
 

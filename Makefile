@@ -1,0 +1,43 @@
+# Everything installs into .venv; nothing else on the machine is touched.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test check bench clean
+
+demo: $(VENV)/demo.installed  ## set-up, then the main job on a real movie and on a simulated one
+	$(BIN)/track run configs/hela.toml --overwrite --plot
+	rm -rf results/simulated
+	$(BIN)/track simulate results/simulated --seed 1
+	$(BIN)/track run --images results/simulated/01 --segmentation results/simulated/01_SEG \
+		--output results/simulated/01_RES --overwrite --plot
+	$(BIN)/track evaluate results/simulated/01_RES results/simulated/01_GT/TRA
+	@echo
+	@echo "Results: results/hela (real movie) and results/simulated/01_RES (simulated movie)."
+	@echo "Look at results/hela/overview.png first."
+
+test: $(VENV)/dev.installed  ## set-up, then all tests
+	$(BIN)/python -m pytest -q
+
+check: $(VENV)/dev.installed  ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+bench: $(VENV)/dev.installed  ## timed comparisons; minutes
+	$(BIN)/python benchmarks/solver.py
+
+clean:
+	rm -rf $(VENV) results
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/dev.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(INSTALL) --editable ".[dev]"
+	touch $@
+
+$(VENV)/demo.installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(INSTALL) --editable ".[demo]"
+	touch $@

@@ -1,0 +1,106 @@
+"""track check: everything that can be checked before work starts."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.table import Table
+
+from tracker.cli.common import Json, Quiet, Set, Verbose, configure, messages, output, print_json, progress
+from tracker.config import Config, load_config
+from tracker.costs import resolve_terms
+from tracker.errors import ConfigError, OutputError, TruthError, first_five
+from tracker.features import known_features, unknown_feature
+from tracker.ilp.backends import check_backend
+from tracker.io.result import refuse_existing
+from tracker.pipeline import Inputs, Stopwatch, propose, read_inputs
+from tracker.run_report import peak_memory_mb
+
+_MB_PER_COLUMN = 180e-6  # measured on 3.1 million columns, see benchmarks/RESULTS.md
+
+
+def check(
+    config: Annotated[Path, typer.Argument(help="The config file.")],
+    settings: Set = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Validate a config and its input; print the sizes of the problem."""
+    configure(quiet, verbose)
+    loaded = load_config(config, settings)
+    with progress(quiet or as_json) as say:
+        say("checking")
+        found = _examine(loaded)
+    if as_json:
+        print_json(found)
+        return
+    for note in found["notes"]:
+        messages().print(f"[yellow]note:[/] {note}", markup=True)
+    if not quiet:
+        _print(found)
+
+
+def _examine(config: Config) -> dict[str, Any]:
+    check_backend(config.solver.backend)
+    inputs = read_inputs(config)
+    graph, context = propose(config, inputs, Stopwatch())
+    pairs = config.candidates.divisions == "pair"
+    terms = resolve_terms(config.costs, has_association=context.association is not None, has_pairs=pairs)
+    properties = sorted(name for name, column in graph.detections.properties.items() if column.ndim == 1)
+    for term in terms:
+        more = properties if term.on == "detection" else []
+        if term.feature not in [*known_features(term.on), *more]:
+            raise ConfigError(unknown_feature(term.feature, term.on, more))
+    if config.data.truth is not None and not config.path(config.data.truth).exists():
+        raise TruthError(f"data.truth: there is no {config.path(config.data.truth)}")
+    count = len(graph.detections)
+    columns = (4 if config.candidates.divisions == "split" else 3) * count + len(graph.links) + len(graph.divisions)
+    return {
+        "frames": len(graph.detections.frames),
+        "detections": count,
+        "links": len(graph.links),
+        "divisions": len(graph.divisions),
+        "columns": columns,
+        "memory_mb": round(peak_memory_mb() + _MB_PER_COLUMN * columns),
+        "terms": [term.model_dump() for term in terms],
+        "features": {
+            "link": known_features("link"),
+            "division": known_features("division"),
+            "detection": [*known_features("detection"), *properties],
+        },
+        "notes": _notes(config, inputs, graph.links),
+    }
+
+
+def _notes(config: Config, inputs: Inputs, links: np.ndarray[Any, Any]) -> list[str]:
+    """What is odd but allowed."""
+    notes = []
+    detections = inputs.detections
+    empty = detections.frames[np.diff(detections.starts) == 0]
+    if len(empty):
+        notes.append(f"frames without detections: t = {first_five(empty)}")
+    alone = np.setdiff1d(np.arange(len(detections)), links)
+    if len(alone) and len(detections.frames) > 1:
+        notes.append(f"detections without any candidate link: {detections.names(alone)} (frame:label)")
+    try:
+        refuse_existing(config.path(config.output.path), overwrite=False)
+    except OutputError as error:
+        notes.append(str(error))
+    return notes
+
+
+def _print(found: dict[str, Any]) -> None:
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column()
+    for name in ("frames", "detections", "links", "divisions", "columns"):
+        table.add_row(name, f"{found[name]:,}")
+    table.add_row("memory", f"about {found['memory_mb']:,} MB at the peak of a run")
+    for term in found["terms"]:
+        z = " (z-score)" if term["standardise"] == "zscore" else ""
+        table.add_row("term", f"{term['weight']:+g} x {term['on']} {term['feature']}{z}")
+    for family, names in found["features"].items():
+        table.add_row(f"{family} features", ", ".join(names))
+    output().print(table)

@@ -1,0 +1,105 @@
+"""track run: the main job."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from tracker.cli.common import Json, Overwrite, Quiet, Set, Verbose, configure, output, print_json, progress
+from tracker.cli.evaluate import metrics_table
+from tracker.config import Config, load_config, make_config
+from tracker.config_text import relative_to, render_config
+from tracker.errors import ConfigError, OutputError
+from tracker.pipeline import RunResult
+from tracker.pipeline import run as run_pipeline
+
+
+def run(
+    config: Annotated[Path | None, typer.Argument(help="The config file; or give the input by options.")] = None,
+    images: Annotated[str | None, typer.Option(help="Images, when there is no config.")] = None,
+    segmentation: Annotated[str | None, typer.Option(help="Label masks, when there is no config.")] = None,
+    points: Annotated[str | None, typer.Option(help="Point table, when there is no config.")] = None,
+    truth: Annotated[str | None, typer.Option(help="Ground truth, when there is no config.")] = None,
+    result: Annotated[Path | None, typer.Option("--output", "-o", help="Result folder.")] = None,
+    plot: Annotated[bool, typer.Option("--plot", help="Also write overview.png.")] = False,
+    overwrite: Overwrite = False,
+    settings: Set = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    verbose: Verbose = False,
+) -> None:
+    """Track a movie: find the cheapest lineage, prove it, write it.
+
+    With a config file, or without one:  track run --images 02 --segmentation 02_SEG --output result
+    """
+    configure(quiet, verbose)
+    given = {"images": images, "segmentation": segmentation, "points": points, "truth": truth}
+    beside = None
+    if config is not None:
+        named = [f"--{name}" for name, value in given.items() if value is not None]
+        if named:
+            raise ConfigError(
+                f"{', '.join(named)} cannot be combined with a config file; "
+                f"set it there, or with --set data.{named[0].removeprefix('--')}=PATH"
+            )
+        loaded = load_config(config, settings)
+    else:
+        if segmentation is None and points is None:
+            raise ConfigError("give a config file, or --segmentation (with --images), or --points")
+        folder = (result or Path("result")).resolve()
+        beside = folder.with_name(folder.name + ".toml")
+        loaded = _config_from_options(given, folder, settings)
+        if beside.exists() and not overwrite:
+            raise OutputError(f"{beside} exists already. Name another --output, or replace it with --overwrite")
+    if result is not None and config is not None:
+        loaded = _with_output(loaded, result)
+    with progress(quiet or as_json) as say:
+        done = run_pipeline(loaded, overwrite=overwrite, plot=plot, progress=say)
+    if beside is not None:
+        _write_config(loaded, beside)
+    if as_json:
+        print_json(done.report if done.metrics is None else {**done.report, "metrics": done.metrics})
+    elif not quiet:
+        _print_summary(done, loaded.path(loaded.output.path), beside)
+
+
+def _config_from_options(given: dict[str, str | None], folder: Path, settings: list[str] | None) -> Config:
+    """A config of defaults, its paths relative to the folder that will hold the result."""
+    data: dict[str, Any] = {name: relative_to(value, folder.parent) for name, value in given.items()}
+    content = {"data": {name: value for name, value in data.items() if value is not None}}
+    return make_config({**content, "output": {"path": folder.name}}, settings, name="options", folder=folder.parent)
+
+
+def _with_output(config: Config, folder: Path) -> Config:
+    changed = config.output.model_copy(update={"path": str(folder.resolve())})
+    return config.model_copy(update={"output": changed})
+
+
+def _write_config(config: Config, path: Path) -> None:
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_text(render_config(config, title="Written by track run; `track run` this file to repeat it."))
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise OutputError(f"the config could not be written to {path}: {error.strerror}") from error
+
+
+def _print_summary(done: RunResult, folder: Path, config: Path | None) -> None:
+    report, console = done.report, output()
+    counts, seconds = report["counts"], report["seconds"]
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column()
+    proven = f"proven optimal by {report['proof']}" if report["status"] == "optimal" else "not proven: time ran out"
+    table.add_row("cost", f"{report['objective']:.6g}  ({proven}, gap {report['gap']:.2g})")
+    table.add_row("detections", f"{counts['selected_detections']:,} of {counts['detections']:,} in the lineage")
+    table.add_row("links", f"{counts['selected_links']:,} of {counts['links']:,} candidates")
+    table.add_row("divisions", f"{counts['selected_divisions']:,} of {counts['divisions']:,} candidates")
+    table.add_row("tracks", f"{counts['tracks']:,}; {counts['appear']:,} appear, {counts['disappear']:,} disappear")
+    table.add_row("seconds", f"{seconds['total']:.2f}, of which solving {seconds['solve']:.2f}")
+    console.print(table)
+    if done.metrics is not None:
+        console.print(metrics_table(done.metrics))
+    console.print(f"result in {folder}" + (f", its config in {config}" if config else ""))

@@ -1,0 +1,275 @@
+"""The config file: every key with its type, default and meaning. Unknown keys are refused."""
+
+import difflib
+import importlib.util
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+
+from tracker.errors import ConfigError, MissingExtraError
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+Positive = Annotated[float, Field(gt=0)]  # may be inf; NaN is refused
+Count = Annotated[int, Field(ge=0)]
+
+_PACKAGE_EXTRAS = {"trackastra": "demo"}
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class Data(_Section):
+    """What to track. Give segmentation or points; images are needed only by features that look at intensities."""
+
+    images: str | None = None
+    """Folder of TIFFs, multi-page TIFF or zarr."""
+    segmentation: str | None = None
+    """Label masks: folder of TIFFs, multi-page TIFF or zarr; 0 is background."""
+    points: str | None = None
+    """Instead of masks: CSV (id,t,[z],y,x), TrackMate XML or geff."""
+    truth: str | None = None
+    """Ground truth to score the result with: CTC folder, or points table with parent_id."""
+    scale: tuple[Positive, ...] | None = None
+    """Size of a pixel along [z,] y, x in `unit`; default 1 everywhere."""
+    unit: str = "pixel"
+    """Name of the length unit of positions and distances."""
+    frames: tuple[Count, Count] | None = None
+    """Half-open range of frames, counted from the first of the input; default all."""
+    every: Annotated[int, Field(ge=1)] = 1
+    """Keep every n-th frame."""
+    channel: Count = 0
+    """Which channel of a multi-channel image."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "Data":
+        if (self.segmentation is None) == (self.points is None):
+            found = "both" if self.points else "neither"
+            raise ValueError(f"give either segmentation (masks) or points, found {found}")
+        if self.frames is not None and self.frames[0] >= self.frames[1]:
+            raise ValueError(f"frames = {list(self.frames)} is empty; the second number must be larger than the first")
+        return self
+
+
+class Candidates(_Section):
+    """Which links and divisions the solver may choose from."""
+
+    neighbors: Count = 10
+    """Nearest detections to propose per detection and frame gap; 0 = all within max_distance."""
+    direction: Literal["backward", "forward", "both"] = "backward"
+    """Nearest in the earlier frame, in the later one, or the union of both."""
+    max_distance: Positive = float("inf")
+    """Longest link, in data.unit per frame of gap."""
+    max_frame_gap: Annotated[int, Field(ge=1)] = 1
+    """1 links neighbouring frames; 2 also bridges one frame in which a cell is missing, and so on."""
+    divisions: Literal["pair", "split", "none"] = "pair"
+    """pair: each pair of children has its own cost; split: two links plus costs.division; none: no divisions."""
+    pairs_per_parent: Count = 0
+    """Keep only this many divisions of a parent, those with the nearest midpoint; 0 = all."""
+    division_max_distance: Positive = float("inf")
+    """Farthest child of a division, in data.unit per frame of gap."""
+
+    @model_validator(mode="after")
+    def _bounded(self) -> "Candidates":
+        if self.neighbors == 0 and self.max_distance == float("inf"):
+            raise ValueError("neighbors = 0 proposes every detection within max_distance; give a finite max_distance")
+        return self
+
+
+class Term(_Section):
+    """One term of the cost: weight times feature. Lower cost is better."""
+
+    on: Literal["link", "division", "detection"]
+    """What it prices."""
+    feature: str
+    """Which feature; `track check` lists them."""
+    weight: Finite = 1.0
+    """Positive punishes large values, negative rewards them."""
+    standardise: Literal["zscore", "none"] = "none"
+    """zscore: subtract the mean, divide by the standard deviation over all candidates of the family."""
+
+
+class CostSettings(_Section):
+    """What choices cost."""
+
+    preset: Literal["attrackt", "none"] = "attrackt"
+    """attrackt: z-scored distance of links and of divisions; none: only the terms given here."""
+    appear: Finite = 1.0
+    """Cost of a cell appearing, except in the first frame and after an empty one."""
+    disappear: Finite = 1.0
+    """Cost of a cell disappearing, except in the last frame and before an empty one."""
+    division: Finite = 0.0
+    """Cost added to every division."""
+    detection: Literal["keep"] | Finite = "keep"
+    """keep: every detection is a cell; or a number: the cost of using one (negative = reward)."""
+    border_px: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """Appearing and disappearing are free closer than this to the image edge (y and x); 0 = never."""
+    terms: tuple[Term, ...] = ()
+    """Further terms; they add to the preset."""
+
+
+class Features(_Section):
+    """How features are measured."""
+
+    overlap_shift: Literal["none", "centroid"] | tuple[int, ...] = "none"
+    """Moves a parent's mask before `overlap`: none, centroid, or a drift in pixels per frame along [z,] y, x."""
+
+
+class EmbeddingSettings(_Section):
+    """A vector per detection, for the feature embedding_distance."""
+
+    path: str
+    """NodeEmbeddings file (.npz)."""
+
+
+class AssociationSettings(_Section):
+    """A score per link, for the feature association."""
+
+    path: str | None = None
+    """Associations file (.npz)."""
+    geff: str | None = None
+    """Candidate graph of another tool, whose links carry scores."""
+    property: str = "score"
+    """The link property of the geff that holds the score."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "AssociationSettings":
+        if (self.path is None) == (self.geff is None):
+            raise ValueError("give either path (an Associations file) or geff (a candidate graph with scores)")
+        return self
+
+
+class Solving(_Section):
+    """How the optimum is found."""
+
+    backend: Literal["highs", "scip", "gurobi", "cuopt"] = "highs"
+    """highs is built in; the others need their packages (and Gurobi a licence, cuOpt a GPU)."""
+    gap: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    """Relative gap at which to stop; 0 = the proven optimum."""
+    time_limit_s: Positive = float("inf")
+    """Seconds for solving; the best lineage found by then is written, with its gap."""
+    threads: Count = 0
+    """Components solved at once; 0 = all cores."""
+    seed: Count = 0
+    """Seed of the solver."""
+
+
+class Output(_Section):
+    """Where the result goes."""
+
+    path: str = "result"
+    """Folder to make."""
+    margins: Literal["none", "bound"] = "bound"
+    """How sure each decision is: none, or a proven lower bound from reduced costs."""
+
+
+class Config(_Section):
+    """A whole run."""
+
+    data: Data
+    candidates: Candidates = Candidates()
+    costs: CostSettings = CostSettings()
+    features: Features = Features()
+    embeddings: EmbeddingSettings | None = None
+    associations: AssociationSettings | None = None
+    solver: Solving = Solving()
+    output: Output = Output()
+    _folder: Path = PrivateAttr(default_factory=Path)
+
+    def path(self, value: str) -> Path:
+        """A path of the config: relative to the config's folder; `package:NAME/path` lies in an installed package."""
+        if value.startswith("package:"):
+            return _package_path(value)
+        return self._folder / Path(value).expanduser()
+
+    def at(self, folder: Path) -> "Config":
+        """The same config, its relative paths counted from `folder`."""
+        copy = self.model_copy()
+        copy._folder = folder
+        return copy
+
+
+def load_config(path: Path, overrides: list[str] | None = None) -> Config:
+    """Read a TOML file. overrides: `section.key=VALUE`, VALUE is TOML, else a string. Raises ConfigError."""
+    try:
+        with path.open("rb") as file:
+            content = tomllib.load(file)
+    except FileNotFoundError as error:
+        raise ConfigError(f"{path} does not exist. `track init FOLDER` writes a config for a folder") from error
+    except IsADirectoryError as error:
+        raise ConfigError(f"{path} is a folder, wanted a config file. `track init {path}` writes one") from error
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    return make_config(content, overrides, name=str(path), folder=path.parent)
+
+
+def make_config(
+    content: dict[str, Any], overrides: list[str] | None = None, *, name: str = "config", folder: Path = Path()
+) -> Config:
+    """A checked Config from nested dictionaries. Raises ConfigError that names section, key and the nearest key."""
+    for override in overrides or []:
+        _override(content, override)
+    try:
+        return Config.model_validate(content).at(folder)
+    except ValidationError as error:
+        messages = dict.fromkeys(_explain(name, dict(problem)) for problem in error.errors())
+        raise ConfigError("; ".join(messages)) from error
+
+
+def _override(content: dict[str, Any], override: str) -> None:
+    key, equals, text = override.partition("=")
+    parts = key.strip().split(".")
+    if not equals or len(parts) < 2 or not all(parts):
+        raise ConfigError(f"--set wants section.key=VALUE, found {override!r}")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    table = content
+    for part in parts[:-1]:
+        table = table.setdefault(part, {})
+        if not isinstance(table, dict):
+            raise ConfigError(f"--set {override!r}: {part} is not a section")
+    table[parts[-1]] = value
+
+
+def _explain(name: str, problem: dict[str, Any]) -> str:
+    """One pydantic problem in our words: `config.toml: [solver] gapp: unknown key; did you mean 'gap'?`."""
+    inner = ("literal[", "tuple[", "function-", "constrained", "float")  # pydantic's names for parts of a union
+    where = [part for part in problem["loc"] if not str(part).startswith(inner)]
+    section = "".join(f"[{part}] " for part in where[:1])
+    key = ".".join(str(part) for part in where[1:])
+    label = f"{name}: {section}{key}".strip()
+    if problem["type"] == "extra_forbidden":
+        known = list(_model_at(where[:-1]).model_fields)
+        near = difflib.get_close_matches(str(where[-1]), known, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
+        return f"{label}: unknown {'key' if len(where) > 1 else 'section'}{hint}"
+    if problem["type"] == "missing":
+        return f"{label}: must be given"
+    message = str(problem["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
+    found = problem.get("input")
+    return f"{label}: {message}" + ("" if isinstance(found, dict) else f", found {found!r}")
+
+
+def _model_at(where: list[Any]) -> type[BaseModel]:
+    model: type[BaseModel] = Config
+    for part in where:
+        if isinstance(part, int):
+            continue
+        annotation = model.model_fields[part].annotation
+        found = [kind for kind in (annotation, *get_args(annotation)) if isinstance(kind, type)]
+        model = next(kind for kind in found if issubclass(kind, BaseModel))
+    return model
+
+
+def _package_path(value: str) -> Path:
+    package, _, inside = value.removeprefix("package:").partition("/")
+    spec = importlib.util.find_spec(package)
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingExtraError(package, _PACKAGE_EXTRAS.get(package, package), f"the path {value!r}")
+    return Path(spec.submodule_search_locations[0]) / inside

@@ -1,0 +1,131 @@
+"""The cost model: a weighted sum of features plus constants, linear in its weights."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracker.config import CostSettings, Term
+from tracker.detections import Detections
+from tracker.errors import ConfigError, FeatureError
+from tracker.features import Family, compute_feature
+from tracker.features.context import FeatureContext
+from tracker.features.standardise import Standardiser
+from tracker.ilp.problem import TrackingProblem, make_problem
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What every candidate costs; lower is better.
+
+    link: (E,).   division: (H,) in place of the two links.   detection, appear, disappear: (N,).
+    split: cost of a division on top of its two links (model B), None in model A.
+    columns: every feature computed, by (family, name).   statistics: z-score parameters by (family, name).
+    """
+
+    link: NDArray[np.float64]
+    division: NDArray[np.float64]
+    detection: NDArray[np.float64]
+    appear: NDArray[np.float64]
+    disappear: NDArray[np.float64]
+    split: float | None
+    columns: dict[tuple[Family, str], NDArray[np.float64]]
+    statistics: dict[tuple[Family, str], Standardiser]
+
+
+def resolve_terms(settings: CostSettings, *, has_association: bool, has_pairs: bool) -> tuple[Term, ...]:
+    """The preset's terms and the config's own.
+
+    attrackt (Lalit & Funke 2025): z-scored distance on links, z-scored parent-to-midpoint distance on divisions,
+    weight 1; where associations are given also the z-scored score at weight -1.
+    """
+    preset: list[Term] = []
+    if settings.preset == "attrackt":
+        families = ("link", "division") if has_pairs else ("link",)
+        preset += [Term(on=family, feature="distance", weight=1.0, standardise="zscore") for family in families]
+        if has_association:
+            preset += [Term(on=family, feature="association", weight=-1.0, standardise="zscore") for family in families]
+    wrong = [term.feature for term in settings.terms if term.on == "division"]
+    if wrong and not has_pairs:
+        raise ConfigError(
+            f"costs.terms on divisions ({', '.join(wrong)}) need candidates.divisions = \"pair\"; "
+            'with "split" a division costs its two links plus costs.division'
+        )
+    return (*preset, *settings.terms)
+
+
+def price(context: FeatureContext, settings: CostSettings, *, divisions: str) -> Costs:
+    """Price every candidate:  cost = sum over terms of weight * z(feature), plus constants.
+
+    divisions: "pair", "split" or "none". A division costs the terms on divisions plus costs.division; where there is
+    no term on divisions, it costs its two links plus costs.division (as in the split model).
+    Appearing is free in the first frame read and after an empty one, disappearing in the last and before an empty one;
+    both within `border_px` of the image edge.
+    """
+    terms = resolve_terms(settings, has_association=context.association is not None, has_pairs=divisions == "pair")
+    graph = context.graph
+    columns: dict[tuple[Family, str], NDArray[np.float64]] = {}
+    statistics: dict[tuple[Family, str], Standardiser] = {}
+    totals: dict[Family, NDArray[np.float64]] = {
+        "link": np.zeros(len(graph.links)),
+        "division": np.full(len(graph.divisions), settings.division),
+        "detection": np.full(len(graph.detections), 0.0 if settings.detection == "keep" else settings.detection),
+    }
+    for term in terms:
+        key = (term.on, term.feature)
+        if key not in columns:
+            columns[key] = compute_feature(context, term.on, term.feature)
+        column = columns[key]
+        if term.standardise == "zscore":
+            if key not in statistics:
+                statistics[key] = Standardiser.measure(column)
+            column = statistics[key](column)
+        totals[term.on] += term.weight * column
+    if divisions == "pair" and not any(term.on == "division" for term in terms):
+        totals["division"] += totals["link"][graph.division_links].sum(axis=1)
+    appear, disappear = _ends(graph.detections, settings)
+    return Costs(
+        link=totals["link"],
+        division=totals["division"],
+        detection=totals["detection"],
+        appear=appear,
+        disappear=disappear,
+        split=settings.division if divisions == "split" else None,
+        columns=columns,
+        statistics=statistics,
+    )
+
+
+def _ends(detections: Detections, settings: CostSettings) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(N,) costs of appearing and of disappearing."""
+    filled = np.diff(detections.starts) > 0
+    step = detections.step
+    appear = np.where(np.append(False, filled[:-1])[step], settings.appear, 0.0)
+    disappear = np.where(np.append(filled[1:], False)[step], settings.disappear, 0.0)
+    if settings.border_px > 0:
+        if "border_distance_px" not in detections.properties:
+            raise FeatureError(
+                "costs.border_px needs the extent of the image; give data.images besides the points, or set it to 0"
+            )
+        near = detections.properties["border_distance_px"] < settings.border_px
+        appear[near] = 0.0
+        disappear[near] = 0.0
+    return appear, disappear
+
+
+def to_problem(context: FeatureContext, costs: Costs, settings: CostSettings) -> TrackingProblem:
+    """Costs as columns of the ILP."""
+    graph = context.graph
+    return make_problem(
+        len(graph.detections),
+        graph.links,
+        graph.divisions,
+        link_cost=costs.link,
+        division_cost=costs.division,
+        detection_cost=costs.detection,
+        appear_cost=costs.appear,
+        disappear_cost=costs.disappear,
+        split_cost=costs.split,
+        keep=settings.detection == "keep",
+        division_links=graph.division_links,
+    )

@@ -1,0 +1,99 @@
+"""Read a result back: the folder that a run leaves, or any other lineage on disk."""
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracker.detections import Detections
+from tracker.errors import InputError, first_five
+from tracker.io.movie import Movie
+from tracker.io.movies import open_movie
+from tracker.io.tracks_csv import TracksTable, read_tracks_csv
+from tracker.lineage import Lineage, ctc_labels, make_lineage
+from tracker.truth import read_truth
+
+
+@dataclass(frozen=True)
+class LoadedResult:
+    """A lineage, and the masks in which its detections' labels lie (None for points)."""
+
+    lineage: Lineage
+    masks: Movie | None
+
+
+def load_result(path: Path | str) -> LoadedResult:
+    """Read the result folder of a run (tracks.csv, and ctc/ where there were masks), or what `read_truth` reads.
+
+    Of a run's folder with masks the labels are those of ctc/maskNNN.tif and the frames those that have a mask there;
+    without, frames are the ones from the first to the last point, in the stride `data.every` of run.json. Positions
+    are in the unit of the run. Raises InputError when files are missing or do not fit each other.
+    """
+    folder = Path(path)
+    if not (folder / "tracks.csv").is_file():
+        if folder.is_dir() and (folder / "ctc").is_dir():
+            raise InputError(f"a result needs its tracks.csv; {folder} has none. Read {folder / 'ctc'} instead")
+        truth = read_truth(folder)
+        return LoadedResult(truth.to_lineage(), truth.masks)
+    data = _data_of_run(folder / "run.json")
+    table = read_tracks_csv(folder / "tracks.csv")
+    ndim = table.position.shape[1]
+    scale = np.asarray(data.get("scale") or [1.0] * ndim, np.float64)
+    masks = open_movie(folder / "ctc", kind="masks") if (folder / "ctc").is_dir() else None
+    detections = Detections(
+        frame=table.t,
+        label=table.label,
+        position=table.position,
+        frames=_frames_of_points(table, int(data.get("every") or 1)) if masks is None else masks.frames,
+        scale=scale,
+        unit=str(data.get("unit") or "pixel"),
+        image_shape=None if masks is None else masks.shape,
+    )
+    lineage = make_lineage(detections, np.ones(len(detections), bool), _links(table, folder / "tracks.csv"))
+    return LoadedResult(lineage if masks is None else _with_ctc_labels(lineage), masks)
+
+
+def _data_of_run(path: Path) -> dict[str, Any]:
+    """The [data] section of the config in run.json; empty when there is no such file."""
+    if not path.is_file():
+        return {}
+    try:
+        report = json.loads(path.read_text(encoding="utf-8"))
+        data = report.get("config", {}).get("data", {})
+    except (OSError, ValueError, AttributeError) as error:
+        raise InputError(f"cannot read {path}: {error}") from error
+    return dict(data)
+
+
+def _frames_of_points(table: TracksTable, every: int) -> NDArray[np.int64]:
+    if not len(table.t):
+        return np.empty(0, np.int64)
+    return np.union1d(np.arange(table.t.min(), table.t.max() + 1, every), table.t)
+
+
+def _links(table: TracksTable, path: Path) -> NDArray[np.int64]:
+    """(L, 2) rows from the column parent_id."""
+    child = np.flatnonzero(table.parent_id >= 0)
+    order = np.argsort(table.id)
+    place = np.minimum(np.searchsorted(table.id[order], table.parent_id[child]), max(len(order) - 1, 0))
+    parent = order[place]
+    orphan = table.id[parent] != table.parent_id[child]
+    if orphan.any():
+        raise InputError(
+            f"every parent_id in {path} must be an id of the file or -1; unknown: "
+            f"{first_five(table.parent_id[child[orphan]])}. Was the file cut?"
+        )
+    return np.column_stack([parent, child])
+
+
+def _with_ctc_labels(lineage: Lineage) -> Lineage:
+    """The same lineage with the labels of its ctc folder, sorted by them."""
+    found, label = lineage.detections, ctc_labels(lineage)
+    order = np.lexsort((label, found.frame))
+    rank = np.empty(len(order), np.int64)
+    rank[order] = np.arange(len(order))
+    detections = replace(found, frame=found.frame[order], label=label[order], position=found.position[order])
+    return make_lineage(detections, lineage.selected[order], rank[lineage.links])

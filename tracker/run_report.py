@@ -1,0 +1,74 @@
+"""run.json: what was asked, what was found, what it cost."""
+
+import platform
+import resource
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import tracker
+from tracker.candidates import CandidateGraph
+from tracker.config import Config
+from tracker.costs import Costs
+from tracker.ilp.problem import Solution, TrackingProblem
+from tracker.lineage import Lineage
+
+_VERSIONS = ("numpy", "scipy", "highspy", "networkx", "scikit-image", "tifffile", "zarr", "geff", "ilpy", "traccuracy")
+
+
+def make_report(
+    config: Config,
+    graph: CandidateGraph,
+    costs: Costs,
+    problem: TrackingProblem,
+    solution: Solution,
+    lineage: Lineage,
+    seconds: dict[str, float],
+) -> dict[str, Any]:
+    """The content of run.json; `seconds` and peak memory are completed when everything is written."""
+    layout, values = problem.layout, solution.values
+    return {
+        "status": solution.status,
+        "objective": solution.objective,
+        "bound": solution.bound,
+        "gap": solution.gap,
+        "proof": solution.proof,
+        "counts": {
+            "detections": len(graph.detections),
+            "links": len(graph.links),
+            "divisions": len(graph.divisions),
+            **solution.counts,
+            "selected_detections": int(lineage.selected.sum()),
+            "selected_links": len(lineage.links),
+            "selected_divisions": len(lineage.divisions),
+            "appear": int(values[layout.appear].sum()),
+            "disappear": int(values[layout.disappear].sum()),
+            "tracks": int(lineage.track_id.max(initial=0)),
+            "pins": 0,
+        },
+        "seconds": dict(seconds),
+        "peak_memory_mb": peak_memory_mb(),
+        "statistics": {
+            f"{family}.{name}": {"mean": measured.mean, "std": measured.std}
+            for (family, name), measured in costs.statistics.items()
+        },
+        "config": config.model_dump(mode="json"),
+        "versions": _versions(),
+        "seed": config.solver.seed,
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {"pintrack": tracker.__version__, "python": platform.python_version()}
+    for package in _VERSIONS:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def peak_memory_mb() -> float:
+    """Largest resident memory of this process so far, in MB (10^6 bytes)."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6

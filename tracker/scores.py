@@ -1,0 +1,65 @@
+"""Learned tables laid onto the candidate graph: a vector per detection, a score per link."""
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embeddings.table import Associations, NodeEmbeddings, TableError
+from tracker.candidates import CandidateGraph
+from tracker.detections import Detections
+from tracker.errors import InputError
+from tracker.io.geff_scores import read_link_scores
+
+
+def load_embeddings(path: Path, detections: Detections) -> NDArray[np.float64]:
+    """(N, C) vector of every detection. Raises InputError naming detections without one, or with NaN."""
+    try:
+        table = NodeEmbeddings.load(path)
+    except TableError as error:
+        raise InputError(f"embeddings.path: {error}") from error
+    rows = detections.rows_of(table.key[:, 0], table.key[:, 1])
+    vectors = np.full((len(detections), table.vector.shape[1]), np.nan)
+    vectors[rows[rows >= 0]] = table.vector[rows >= 0]
+    bad = np.flatnonzero(~np.isfinite(vectors).all(axis=1))
+    if len(bad):
+        raise InputError(
+            f"{path} must hold a finite vector for every detection; none for frame:label {detections.names(bad)}. "
+            "Embed this movie again"
+        )
+    return vectors
+
+
+def load_associations(path: Path, graph: CandidateGraph) -> NDArray[np.float64]:
+    """(E,) score of every link, 0 where the table has none. Raises InputError."""
+    detections = graph.detections
+    try:
+        table = Associations.load(path)
+    except TableError as error:
+        raise InputError(f"associations.path: {error}") from error
+    if not np.isfinite(table.score).all():
+        raise InputError(f"{path}: {int((~np.isfinite(table.score)).sum())} scores are NaN or infinite")
+    ends = np.column_stack([detections.rows_of(table.link[:, end, 0], table.link[:, end, 1]) for end in (0, 1)])
+    known = (ends >= 0).all(axis=1)
+    if len(ends) and not known.any():
+        raise InputError(f"{path} scores no pair of detections of this movie. Compute the associations of this movie")
+    return lay_on_links(graph, ends[known], table.score[known].astype(np.float64))
+
+
+def load_geff_scores(path: Path, name: str, graph: CandidateGraph) -> NDArray[np.float64]:
+    """(E,) score of every link, 0 where the geff has none."""
+    found = read_link_scores(path, name, graph.detections)
+    return lay_on_links(graph, found.key, found.score)
+
+
+def lay_on_links(graph: CandidateGraph, ends: NDArray[np.int64], score: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(E,) scores from (M, 2) rows (parent, child); links that are no candidates are passed over."""
+    size = len(graph.detections)
+    key = graph.links[:, 0].astype(np.int64) * size + graph.links[:, 1]  # sorted, as links are
+    wanted = ends[:, 0] * size + ends[:, 1]
+    place = np.minimum(np.searchsorted(key, wanted), max(len(key) - 1, 0))
+    column = np.zeros(len(key))
+    if len(key):
+        hit = key[place] == wanted
+        column[place[hit]] = score[hit]
+    return column
