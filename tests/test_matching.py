@@ -57,7 +57,9 @@ def test_only_frames_of_both_are_read():
 def test_masks_refused():
     truth = objects({0: strip(1)}, "truth")
     detections, masks = objects({0: strip(4)}, "detections")
-    refused("the matcher ctc compares masks, but the result has none. Use the matcher point", detections, truth, rule="ctc")
+    refused(
+        "the matcher ctc compares masks, but the result has none. Use the matcher point", detections, truth, rule="ctc"
+    )
     refused(
         "the masks of result and ground truth must have one shape; found (3, 13) in memory and (3, 12) in memory",
         detections,

@@ -54,38 +54,34 @@ def test_random_problems(model: str) -> None:
         assert value_of(problem, values) == pytest.approx(wanted[0], abs=1e-4)
 
     check()
-    assert feasible.count(True) > 20
-    assert feasible.count(False) > 2
+    assert feasible.count(True) > 15
+    assert feasible.count(False) > 5
 
 
 def simulated(model: str) -> tuple[TrackingProblem, np.ndarray]:
-    """Ten cells that drift for six frames, each linked to its four nearest; squared distance less 1 as cost."""
+    """Cells that drift in a square, of which one divides in each frame; each is linked to its three nearest before."""
     random = np.random.default_rng(5)
-    steps = random.normal(0, 0.3, (6, 10, 2))
-    steps[0] = random.uniform(0, 4, (10, 2))
-    position = np.cumsum(steps, axis=0).reshape(60, 2)
-    frames = np.repeat(np.arange(6), 10)
-    near = [(frame, child) for frame in range(1, 6) for child in np.flatnonzero(frames == frame)]
-    links = []
-    for frame, child in near:
-        before = np.flatnonzero(frames == frame - 1)
-        distance = np.linalg.norm(position[before] - position[child], axis=1)
-        links += [(int(parent), int(child)) for parent in before[np.argsort(distance)[:4]]]
-    ends = np.array(links)
-    squared = ((position[ends[:, 0]] - position[ends[:, 1]]) ** 2).sum(axis=1)
-    siblings = [(u, v, w) for u, v in links for m, w in links if u == m and v < w]
-    triples = np.array(siblings)
-    middle = (position[triples[:, 1]] + position[triples[:, 2]]) / 2
+    cells = [random.uniform(0, 6, (7, 2))]
+    for _ in range(5):
+        before = cells[-1]
+        cells.append(np.vstack([before, before[:1]])[::-1] + random.normal(0, 0.3, (len(before) + 1, 2)))
+    position, frames = np.vstack(cells), np.repeat(np.arange(6), [len(frame) for frame in cells])
+    distance = np.linalg.norm(position[:, None] - position, axis=2)
+    distance[frames[:, None] != frames - 1] = np.inf  # [parent, child]
+    links = [(u, v) for v in np.flatnonzero(frames > 0) for u in np.argsort(distance[:, v])[:3]]
+    triples = [(u, v, w) for u, v in links for m, w in links if u == m and v < w]
+    ends, threes = np.array(links), np.array(triples)
+    middle = (position[threes[:, 1]] + position[threes[:, 2]]) / 2
     problem = make_problem(
-        60,
+        len(frames),
         ends,
-        triples if model == PAIR else None,
-        link_cost=squared - 1,
-        division_cost=((position[triples[:, 0]] - middle) ** 2).sum(axis=1) - 1.2 if model == PAIR else None,
-        appear_cost=np.where(frames == 0, 0.0, 0.5),
-        disappear_cost=np.where(frames == 5, 0.0, 0.5),
-        detection_cost=-0.1,
-        split_cost=0.3 if model == SPLIT else None,
+        threes if model == PAIR else None,
+        link_cost=distance[ends[:, 0], ends[:, 1]] - 1,
+        division_cost=np.linalg.norm(position[threes[:, 0]] - middle, axis=1) - 1 if model == PAIR else None,
+        appear_cost=np.where(frames == 0, 0.0, 0.75),
+        disappear_cost=np.where(frames == 5, 0.0, 0.75),
+        split_cost=1.0 if model == SPLIT else None,
+        keep=True,
     )
     return problem, frames
 
@@ -99,14 +95,14 @@ def test_simulated_movie_has_the_same_optimum_as_our_solver(model: str) -> None:
     assert ours.status == "optimal"
     assert value_of(problem, theirs) == pytest.approx(ours.objective, abs=1e-4)
     divided = problem.layout.splits if problem.split else problem.layout.division
-    assert theirs[divided].sum() >= 2
-    assert theirs[problem.layout.appear].sum() > 10
+    assert problem.n_detections == 57
+    assert theirs[divided].sum() >= 3
 
 
 @pytest.mark.parametrize("name", sorted(REWARDED))
 def test_rewards_for_appearing_or_leaving_are_refused(name: str) -> None:
     case = CASES[name]()
-    kind = "appear" if "appearance" in name else "disappear"
+    kind = "disappear" if "disappearance" in name else "appear"
     rows = "0, 1, 2, 3" if kind == "appear" else "0, 1, 2"
     message = (
         f"{kind} costs must be 0 or more for motile: its indicators may be 1 although a cell does not {kind}, and a "
@@ -119,17 +115,35 @@ def test_rewards_for_appearing_or_leaving_are_refused(name: str) -> None:
 
 
 def test_rewards_are_refused_for_a_reason() -> None:
-    """Without the refusal motile pays the reward of 2.5 for detections that have a parent."""
+    """Motile's own NodeAppearCost pays a reward for 2 and 3 although both have a parent; no lineage is worth that."""
     case = CASES["negative_appearance-split"]()
     cost = case.problem.cost.copy()
-    appear = case.problem.layout.appear
-    cost[appear] = 0.0
+    cost[case.problem.layout.appear] = 0.0
     solver = to_motile(replace(case.problem, cost=cost), case.frames)
-    weight = solver.weights
-    assert weight[("appear", "weight")] == 1.0
-    from motile.costs import NodeAppearCost
-
     solver.add_cost(NodeAppearCost(constant=-2.5), "reward")
     solution = solver.solve(backend=ilpy.Preference.Scip)
-    links = from_motile(case.problem, solver, solution)[case.problem.layout.link]
-    assert links.sum() == 2
+    paid = float(solver.costs @ np.asarray(solution.variable_values))
+    values = from_motile(case.problem, solver, solution)
+    assert values[case.problem.layout.link].sum() == 2
+    assert not values[case.problem.layout.appear][2:].any()
+    assert paid == pytest.approx(-2 - 2 * 2.5)  # motile rewards nothing in the first frame
+
+
+def test_time_limit_without_a_proof_is_no_answer() -> None:
+    problem, frames = simulated(PAIR)
+    solver = to_motile(problem, frames)
+    with pytest.raises(
+        NoSolutionError, match="wanted motile's proven optimum, but it stopped with the status 'time_limit'"
+    ):
+        from_motile(problem, solver, solver.solve(timeout=1e-3, backend=ilpy.Preference.Scip))
+
+
+def test_problems_that_do_not_fit_are_refused() -> None:
+    problem = movie(PAIR, frames_of(1, 2), {(0, 1): 0.0, (0, 2): 0.0})
+    with pytest.raises(InputError, match=r"^frames must have shape \(3,\), found \(2,\)$"):
+        to_motile(problem, np.array([0, 1]))
+    with pytest.raises(InputError, match=r"^links must lead to later frames; these do not: \[0, 2\]\. Give the frames"):
+        to_motile(problem, np.array([1, 2, 1]))
+    again = replace(problem, divisions=np.array([[0, 1, 2], [0, 2, 1]]), division_links=np.zeros((2, 2), np.int64))
+    with pytest.raises(InputError, match=r"^cost must have shape"):
+        replace(again)

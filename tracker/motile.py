@@ -4,15 +4,15 @@ What the problem says                    what motile 1 is given
     detection x_v                            NodeSelected with its cost
     v is a child of u (E_uv)                 EdgeSelected with the cost of the link
     appearance, disappearance                NodeAppear, NodeDisappear with a cost per detection
-    division h = (u; v, w) of model A        EdgeSplitPair with the cost c_h - c_uv - c_uw, because motile goes on paying
-                                             the two links; a pair that is no division is forbidden
+    division h = (u; v, w) of model A        EdgeSplitPair with the cost c_h - c_uv - c_uw, because motile goes on
+                                             paying the two links; a pair that is no division is forbidden
     split s_u of model B                     NodeSplit with its cost
     bounds, exclusive sets, forbidden pairs  constraints, one row each
 
 Motile keeps costs as float32: compare objectives with a tolerance, or price the answer with the problem's own costs.
 """
 
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import ilpy
@@ -38,7 +38,7 @@ class KeyedCost(Cost):
     cost is 0. `weight` scales them all.
     """
 
-    def __init__(self, kind: type[Variable[Any]], costs: Mapping[Hashable, float], weight: float = 1.0) -> None:
+    def __init__(self, kind: type[Variable[Any]], costs: Mapping[Any, float], weight: float = 1.0) -> None:
         """`costs` of the variables of `kind`; absent keys cost nothing."""
         self.kind, self.by_key, self.weight = kind, dict(costs), Weight(weight)
 
@@ -64,49 +64,47 @@ class ProblemRows(Constraint):
         self.problem = problem
 
     def instantiate(self, solver: motile.Solver) -> Iterator[Expression]:
-        """One expression per row; columns that are free and named by no set give none."""
-        problem, layout = self.problem, self.problem.layout
+        """One expression per row; columns that are free and in no set give none."""
+        problem = self.problem
         nodes, edges = solver.get_variables(NodeSelected), solver.get_variables(EdgeSelected)
-        splits = solver.get_variables(NodeSplit) if problem.split else {}
-        divisions, links = _divisions(problem), _edges(problem)
+        links, divisions = _edges(problem), _divisions(problem)
         pairs = solver.get_variables(EdgeSplitPair) if divisions else {}
+        holding: dict[Edge | int, list[Expression]] = {}  # the pairs that hold an edge, or that are of a node
+        for one, other in divisions:
+            for key in (one, other, one[0]):
+                holding.setdefault(key, []).append(pairs[one, other])
+
+        def second_child(row: int) -> Expression:
+            return solver.get_variables(NodeSplit)[row] if problem.split else _sum(holding.get(row, ()))
 
         def alone(edge: Edge) -> Expression:
-            return edges[edge] - _sum(pairs[pair] for pair in divisions if edge in pair)
+            return edges[edge] - _sum(holding.get(edge, ()))
 
-        def value(column: int) -> Expression:
-            for name in ("detection", "link", "division", "appear", "disappear", "splits"):
-                family: slice = getattr(layout, name)
-                if family.start <= column < family.stop:
-                    break
-            place = column - family.start
-            if name == "detection":
-                return nodes[place]
-            if name == "link":
-                return alone(links[place])
-            if name == "division":
-                return pairs[list(divisions)[place]]
-            if name == "appear":
-                return nodes[place] - _sum(edges[edge] for edge in solver.graph.prev_edges[place])
-            if name == "disappear":
-                both = (
-                    splits[place] if problem.split else _sum(pairs[pair] for pair in divisions if pair[0][0] == place)
-                )
-                return nodes[place] - _sum(edges[edge] for edge in solver.graph.next_edges[place]) + both
-            return splits[place]
-
-        for column in np.flatnonzero(problem.lower == 1).tolist():
-            yield value(column) >= 1
-        for column in np.flatnonzero(problem.upper == 0).tolist():
-            yield value(column) <= 0
+        graph, pair_of = solver.graph, list(divisions)
+        meaning: dict[str, Callable[[int], Expression]] = {
+            "detection": lambda row: nodes[row],
+            "link": lambda place: alone(links[place]),
+            "division": lambda place: pairs[pair_of[place]],
+            "appear": lambda row: nodes[row] - _sum(edges[edge] for edge in graph.prev_edges[row]),
+            "disappear": lambda row: (
+                nodes[row] - _sum(edges[edge] for edge in graph.next_edges[row]) + second_child(row)
+            ),
+            "splits": second_child,
+        }
+        for name, value in meaning.items():
+            family = getattr(problem.layout, name)
+            for place in np.flatnonzero(problem.lower[family] == 1).tolist():
+                yield value(place) >= 1
+            for place in np.flatnonzero(problem.upper[family] == 0).tolist():
+                yield value(place) <= 0
         for edge in edges.keys() - set(links):
             yield alone(edge) <= 0
         for pair in pairs.keys() - divisions.keys():
             yield pairs[pair] <= 0
         for members in problem.exclusive_sets:
             yield _sum(nodes[row] for row in members.tolist()) <= 1
-        for one, other in problem.forbidden_pairs.tolist():
-            yield edges[links[one]] + edges[links[other]] <= 1
+        for first, second in problem.forbidden_pairs.tolist():
+            yield edges[links[first]] + edges[links[second]] <= 1
 
 
 def to_motile(problem: TrackingProblem, frames: NDArray[np.integer]) -> motile.Solver:

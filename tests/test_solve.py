@@ -1,0 +1,206 @@
+"""The order of play: whatever route is taken, the answer is the same, and what is proven is said."""
+
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from tracker.errors import ConfigError, InputError, NoSolutionError, PinConflictError
+from tracker.ilp import relax as relax_module
+from tracker.ilp import solve as solve_module
+from tracker.ilp.backends import SolverSettings
+from tracker.ilp.block import Block
+from tracker.ilp.bounds import apply_pins
+from tracker.ilp.pins import PinArrays
+from tracker.ilp.problem import TrackingProblem, make_problem
+from tracker.ilp.relax import safe_bound
+from tracker.ilp.rows import constraint_matrix, right_hand_side
+from tracker.ilp.solve import solve
+
+
+def crowd(
+    seed: int, *, n_frames: int = 5, per_frame: int = 12, keep: bool = False, split: bool = False
+) -> TrackingProblem:
+    """Cells at random places, every pair of neighbouring frames linked, costs from distances: many near ties."""
+    rng = np.random.default_rng(seed)
+    place = rng.random((n_frames, per_frame, 2))
+    rows = np.arange(n_frames * per_frame).reshape(n_frames, per_frame)
+    links, link_cost, divisions, division_cost = [], [], [], []
+    for step in range(n_frames - 1):
+        for u in range(per_frame):
+            distance = np.linalg.norm(place[step, u] - place[step + 1], axis=1)
+            near = np.sort(np.argsort(distance)[:6])
+            links += [(rows[step, u], rows[step + 1, v]) for v in near]
+            link_cost += [4 * distance[v] - 1.2 for v in near]
+            for first, v in enumerate(near):
+                for w in near[first + 1 :]:
+                    middle = 0.5 * (place[step + 1, v] + place[step + 1, w])
+                    divisions.append((rows[step, u], rows[step + 1, v], rows[step + 1, w]))
+                    division_cost.append(4 * np.linalg.norm(place[step, u] - middle) - 1.2)
+    count = n_frames * per_frame
+    return make_problem(
+        count,
+        np.array(links),
+        None if split else np.array(divisions),
+        link_cost=np.array(link_cost),
+        division_cost=None if split else np.array(division_cost),
+        appear_cost=np.where(np.arange(count) < per_frame, 0.0, 0.9),
+        disappear_cost=np.where(np.arange(count) >= count - per_frame, 0.0, 0.9),
+        split_cost=0.4 if split else None,
+        keep=keep,
+    )
+
+
+@pytest.mark.parametrize("split", [False, True])
+@pytest.mark.parametrize("keep", [False, True])
+def test_local_proofs_agree_with_one_integer_program(split: bool, keep: bool) -> None:
+    proofs = set()
+    for seed in range(12):
+        problem = crowd(seed, keep=keep, split=split)
+        ours = solve(problem)
+        whole = solve(problem, SolverSettings(backend="scip"))
+        assert ours.status == whole.status == "optimal"
+        assert ours.objective == pytest.approx(whole.objective, abs=1e-6)
+        assert ours.bound <= ours.objective
+        proofs.add(ours.proof)
+    # Splits are a network flow, whose relaxation is integral; pairs are not.
+    assert split or "reduced-cost fixing" in proofs, "test invalid: every relaxation was integral"
+
+
+@pytest.mark.parametrize("batch_rows", [1, 50, 10**9])
+def test_batches_do_not_change_the_answer(batch_rows: int) -> None:
+    problem = crowd(3, keep=True)
+    expected = solve(problem, SolverSettings(threads=1))
+    found = solve(problem, SolverSettings(batch_rows=batch_rows, threads=2))
+    assert found.objective == pytest.approx(expected.objective, abs=1e-9)
+
+
+def test_dominance_does_not_change_the_optimum(monkeypatch: pytest.MonkeyPatch) -> None:
+    dropped = {False: 0, True: 0}
+    for seed in range(6):
+        for split in (False, True):
+            problem = crowd(seed, split=split)
+            reduced = solve(problem)
+            with monkeypatch.context() as patched:
+                patched.setattr(solve_module, "dominated", lambda problem: np.zeros(problem.layout.n_columns, bool))
+                full = solve(problem)
+            dropped[split] += full.counts["free_columns"] - reduced.counts["free_columns"]
+            assert reduced.objective == pytest.approx(full.objective, abs=1e-9)
+    assert dropped[False] > 0, "test invalid: nothing was dominated"
+
+
+def test_two_solves_agree_to_the_last_bit() -> None:
+    problem = crowd(5)
+    one, other = solve(problem, SolverSettings(threads=2)), solve(problem, SolverSettings(threads=2))
+    assert np.array_equal(one.values, other.values)
+    assert one.objective == other.objective
+
+
+def test_any_duals_give_a_valid_bound() -> None:
+    problem = crowd(1, n_frames=3, per_frame=6)
+    optimum = solve(problem).objective
+    columns = np.arange(problem.layout.n_columns)
+    block = Block(
+        rows=np.arange(2 * problem.n_detections),
+        columns=columns,
+        matrix=constraint_matrix(problem, columns),
+        cost=problem.cost,
+        rhs=right_hand_side(problem),
+        equality=np.ones(2 * problem.n_detections, bool),
+        component=np.zeros(len(columns), np.int32),
+        bounded=np.zeros(len(columns), bool),
+        start=np.ones(len(columns), bool),
+    )
+    rng = np.random.default_rng(0)
+    bounds = [safe_bound(block, rng.normal(0, scale, len(block.rhs)))[0] for scale in (0.0, 0.1, 1.0, 10.0)]
+    assert max(bounds) <= optimum
+    assert max(bounds) > -np.inf
+
+
+def test_time_limit_gives_a_lineage_and_an_honest_gap() -> None:
+    problem = crowd(2, n_frames=8, per_frame=30)
+    best = solve(problem)
+    rushed = solve(problem, SolverSettings(time_limit_s=1e-9))
+    assert rushed.status == "feasible"
+    assert rushed.proof == "none"
+    assert rushed.bound <= best.objective <= rushed.objective
+    assert rushed.gap > 1e-6
+    assert not np.any(constraint_matrix(problem, np.arange(problem.layout.n_columns)) @ rushed.values.astype(float))
+
+
+def test_time_limit_while_proving(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = next(
+        crowd(seed) for seed in range(100) if solve(crowd(seed)).proof == "reduced-cost fixing"
+    )  # fractional, so that time can run out between the relaxation and the proof
+    relax = relax_module.relax
+    monkeypatch.setattr("tracker.ilp.exact.relax", lambda block, settings, deadline: relax(block, settings, np.inf))
+    found = solve(problem, SolverSettings(time_limit_s=1e-9))
+    assert found.status == "feasible"
+    assert found.bound < found.objective
+
+
+def test_time_limit_with_pins_that_greedy_cannot_honour() -> None:
+    problem = make_problem(
+        3, np.array([[0, 1], [0, 2]]), np.array([[0, 1, 2]]),
+        link_cost=np.zeros(2), division_cost=np.ones(1), appear_cost=1.0, disappear_cost=1.0, keep=True,
+    )  # fmt: skip
+    pinned = apply_pins(problem, PinArrays(appear=np.array([[1, 0], [2, 0]])))
+    assert solve(pinned).objective == pytest.approx(1 + 1 + 1 + 1)  # division, appear of 0, two ends
+    with pytest.raises(NoSolutionError, match=r"time limit came before any lineage .* Raise solver\.time_limit_s"):
+        solve(pinned, SolverSettings(time_limit_s=1e-9))
+
+
+def test_contradiction_names_the_detections() -> None:
+    problem = make_problem(
+        4, np.array([[0, 1], [2, 3]]), None, link_cost=np.zeros(2), appear_cost=1.0, disappear_cost=1.0, keep=True
+    )
+    broken = apply_pins(problem, PinArrays(appear=np.array([[1, 0]]), link=np.array([[0, 1, 0]])))
+    with pytest.raises(PinConflictError, match="no lineage satisfies them all") as raised:
+        solve(broken)
+    assert 1 in raised.value.rows  # type: ignore[attr-defined]
+    assert 3 not in raised.value.rows  # type: ignore[attr-defined]
+
+
+def test_pinned_link_must_be_a_candidate() -> None:
+    problem = make_problem(3, np.array([[0, 1]]), None, link_cost=np.zeros(1), appear_cost=1.0, disappear_cost=1.0)
+    with pytest.raises(InputError, match=r"a pinned link must be a candidate; 1 are not, first \(rows\) \[0, 2\]"):
+        apply_pins(problem, PinArrays(link=np.array([[0, 2, 1]])))
+
+
+def test_nan_costs_never_reach_the_solver() -> None:
+    with pytest.raises(InputError, match="costs must be finite; NaN or infinite in 1 columns"):
+        make_problem(2, np.array([[0, 1]]), None, link_cost=np.array([np.nan]), appear_cost=1.0, disappear_cost=1.0)
+
+
+@pytest.mark.parametrize("backend", ["gurobi", "cuopt"])
+def test_missing_backend_is_explained(backend: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*args: object, **kwargs: object) -> None:
+        raise RuntimeError("no licence")
+
+    monkeypatch.setattr("tracker.ilp.backends.ilpy.Solver", missing)
+    with pytest.raises(ConfigError, match=f'"{backend}" cannot be used here: no licence. Install it'):
+        solve(crowd(0), SolverSettings(backend=backend))  # type: ignore[arg-type]
+
+
+def test_other_backends_obey_the_time_limit() -> None:
+    start = time.perf_counter()
+    found = solve(crowd(2, n_frames=6, per_frame=30), SolverSettings(backend="scip", time_limit_s=0.5))
+    assert found.bound <= found.objective
+    assert time.perf_counter() - start < 60
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_hardly_anything_to_solve(count: int) -> None:
+    problem = make_problem(
+        count, np.empty((0, 2), int), None, link_cost=np.empty(0), appear_cost=1.0, disappear_cost=2.0, keep=True
+    )
+    found = solve(problem)
+    assert found.objective == 3.0 * count
+    assert found.status == "optimal"
+
+
+def test_gap_setting_is_reported() -> None:
+    problem = next(crowd(seed) for seed in range(100) if solve(crowd(seed)).proof == "reduced-cost fixing")
+    found = solve(problem, replace(SolverSettings(), gap=0.5))
+    assert found.bound <= solve(problem).objective <= found.objective + 1e-9
