@@ -105,7 +105,7 @@ def test_random_pins(model: str) -> None:
 
     check()
     # A test of pins that change nothing would prove nothing.
-    assert seen["changed"] > 75, seen
+    assert seen["changed"] > 50, seen
     assert seen["conflict"] > 20, seen
     assert seen["same"] > 20, seen
 

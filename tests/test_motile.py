@@ -9,10 +9,11 @@ import pinned_cases  # noqa: F401  registers its cases
 import pytest
 from brute_force import best, check_lineage, links_of, value_of, ways_of
 from hypothesis import given
-from small_movie import CASES, PAIR, SPLIT
+from motile.costs import NodeAppearCost
+from small_movie import CASES, PAIR, SPLIT, frames_of, movie
 from strategies import PLAIN, examples, frames_of_problem, problems
 
-from tracker.errors import InputError, PinConflictError
+from tracker.errors import InputError, NoSolutionError, PinConflictError
 from tracker.ilp.backends import SolverSettings
 from tracker.ilp.bounds import apply_pins
 from tracker.ilp.problem import TrackingProblem, make_problem
@@ -55,7 +56,7 @@ def test_random_problems(model: str) -> None:
 
     check()
     assert feasible.count(True) > 15
-    assert feasible.count(False) > 5
+    assert feasible.count(False) > 2
 
 
 def simulated(model: str) -> tuple[TrackingProblem, np.ndarray]:
@@ -132,9 +133,7 @@ def test_rewards_are_refused_for_a_reason() -> None:
 def test_time_limit_without_a_proof_is_no_answer() -> None:
     problem, frames = simulated(PAIR)
     solver = to_motile(problem, frames)
-    with pytest.raises(
-        NoSolutionError, match="wanted motile's proven optimum, but it stopped with the status 'time_limit'"
-    ):
+    with pytest.raises(NoSolutionError, match=r"^wanted motile's proven optimum, but it stopped with .* 'time_limit'"):
         from_motile(problem, solver, solver.solve(timeout=1e-3, backend=ilpy.Preference.Scip))
 
 
@@ -144,6 +143,6 @@ def test_problems_that_do_not_fit_are_refused() -> None:
         to_motile(problem, np.array([0, 1]))
     with pytest.raises(InputError, match=r"^links must lead to later frames; these do not: \[0, 2\]\. Give the frames"):
         to_motile(problem, np.array([1, 2, 1]))
-    again = replace(problem, divisions=np.array([[0, 1, 2], [0, 2, 1]]), division_links=np.zeros((2, 2), np.int64))
-    with pytest.raises(InputError, match=r"^cost must have shape"):
-        replace(again)
+    twice = movie(PAIR, frames_of(1, 2), {}, divisions={(0, 1, 2): 0.0, (0, 2, 1): 0.0})
+    with pytest.raises(InputError, match=r"^divisions must differ from each other; 1 are repeated\. Drop these$"):
+        to_motile(twice, np.array([0, 1, 1]))

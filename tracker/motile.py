@@ -74,22 +74,24 @@ class ProblemRows(Constraint):
             for key in (one, other, one[0]):
                 holding.setdefault(key, []).append(pairs[one, other])
 
-        def second_child(row: int) -> Expression:
+        graph, pair_of = solver.graph, list(divisions)
+
+        def divides(row: int) -> Expression:
             return solver.get_variables(NodeSplit)[row] if problem.split else _sum(holding.get(row, ()))
 
         def alone(edge: Edge) -> Expression:
             return edges[edge] - _sum(holding.get(edge, ()))
 
-        graph, pair_of = solver.graph, list(divisions)
+        def childless(row: int) -> Expression:
+            return nodes[row] - _sum(edges[edge] for edge in graph.next_edges[row]) + divides(row)
+
         meaning: dict[str, Callable[[int], Expression]] = {
             "detection": lambda row: nodes[row],
             "link": lambda place: alone(links[place]),
             "division": lambda place: pairs[pair_of[place]],
             "appear": lambda row: nodes[row] - _sum(edges[edge] for edge in graph.prev_edges[row]),
-            "disappear": lambda row: (
-                nodes[row] - _sum(edges[edge] for edge in graph.next_edges[row]) + second_child(row)
-            ),
-            "splits": second_child,
+            "disappear": childless,
+            "splits": divides,
         }
         for name, value in meaning.items():
             family = getattr(problem.layout, name)

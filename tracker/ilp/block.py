@@ -32,22 +32,6 @@ class Block:
     bounded: NDArray[np.bool_]
     start: NDArray[np.bool_]
 
-    def part(self, columns: NDArray[np.int64]) -> "Block":
-        """The block of some of its columns (indices), with the rows they touch; their components must be whole."""
-        matrix = self.matrix[:, columns]
-        touched = np.unique(matrix.indices)
-        return Block(
-            rows=self.rows[touched],
-            columns=self.columns[columns],
-            matrix=csc_array(matrix.tocsr()[touched].tocsc()),
-            cost=self.cost[columns],
-            rhs=self.rhs[touched],
-            equality=self.equality[touched],
-            component=self.component[columns],
-            bounded=self.bounded[columns],
-            start=self.start[columns],
-        )
-
     def infeasible_rows(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
         """Row indices that `values` (C,) violates by more than 1e-6."""
         excess = self.matrix @ values - self.rhs

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import coo_array, csc_array, csr_array
+from scipy.sparse import coo_array, csc_array, csr_array, hstack
 from scipy.sparse.csgraph import connected_components
 
 from tracker.ilp.backends import SolverSettings, solve_integer
@@ -65,6 +65,8 @@ class _OutOfTimeError(Exception):
 
 def repair(block: Block, relaxation: Relaxation, settings: SolverSettings, deadline: float) -> Repaired:
     """Binary values of a block from its fractional relaxation, and the bound that goes with them."""
+    count = len(block.cost)
+    block, relaxation = _as_equalities(block, relaxation)
     assert relaxation.values is not None
     rounded = np.round(relaxation.values)
     integral = np.abs(relaxation.values - rounded) <= _INTEGRAL
@@ -92,7 +94,7 @@ def repair(block: Block, relaxation: Relaxation, settings: SolverSettings, deadl
                     slack = np.zeros(len(block.rhs))
                     for cluster in done:
                         slack[np.unique(block.matrix[:, cluster.columns].indices)] += cluster.delta
-                    return Repaired(values, bound, slack, whole)
+                    return Repaired(values[:count], bound, slack, whole)
                 groups = _united([*groups, *_around(broken, by_row, done, values != relaxed)])
             kept = {cluster.rows.tobytes(): cluster for cluster in done}
             done = [kept[rows.tobytes()] for rows in groups if rows.tobytes() in kept]
@@ -101,6 +103,35 @@ def repair(block: Block, relaxation: Relaxation, settings: SolverSettings, deadl
         return Repaired(None, np.inf, np.zeros(len(block.rhs)), infeasible=True)
     except _OutOfTimeError:
         return Repaired(None, relaxation.bound, np.zeros(len(block.rhs)))
+
+
+def _as_equalities(block: Block, relaxation: Relaxation) -> tuple[Block, Relaxation]:
+    """The block with a binary column for what is left of each `<=` row: an unused right-hand side is excess, too."""
+    assert relaxation.values is not None
+    loose = np.flatnonzero(~block.equality)
+    if not len(loose):
+        return block, relaxation
+    unit = csc_array((np.ones(len(loose)), (loose, np.arange(len(loose)))), shape=(len(block.rhs), len(loose)))
+    left = (block.rhs - block.matrix @ relaxation.values)[loose]
+    row_component = np.empty(len(block.rhs), np.int32)
+    row_component[block.matrix.indices] = np.repeat(block.component, np.diff(block.matrix.indptr))
+    extended = Block(
+        rows=block.rows,
+        columns=np.append(block.columns, np.full(len(loose), -1)),
+        matrix=csc_array(hstack([block.matrix, unit])),
+        cost=np.append(block.cost, np.zeros(len(loose))),
+        rhs=block.rhs,
+        equality=np.ones(len(block.rhs), bool),
+        component=np.append(block.component, row_component[loose]),
+        bounded=np.append(block.bounded, np.ones(len(loose), bool)),
+        start=np.append(block.start, np.ones(len(loose), bool)),
+    )
+    return extended, Relaxation(
+        values=np.append(relaxation.values, left),
+        duals=relaxation.duals,
+        reduced_cost=np.append(relaxation.reduced_cost, -np.minimum(relaxation.duals[loose], 0.0)),
+        bound=relaxation.bound,
+    )
 
 
 def _united(groups: list[NDArray[np.int64]]) -> list[NDArray[np.int64]]:
