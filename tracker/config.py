@@ -1,13 +1,13 @@
 """The config file: every key with its type, default and meaning. Unknown keys are refused."""
 
-import difflib
 import importlib.util
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
+from tracker.config_problems import explain
 from tracker.errors import ConfigError, MissingExtraError
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -18,7 +18,9 @@ _PACKAGE_EXTRAS = {"trackastra": "demo"}
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, use_attribute_docstrings=True, ser_json_inf_nan="strings"
+    )  # JSON has no infinity; as text it is read back
 
 
 class Data(_Section):
@@ -194,8 +196,7 @@ class Config(_Section):
 def load_config(path: Path, overrides: list[str] | None = None) -> Config:
     """Read a TOML file. overrides: `section.key=VALUE`, VALUE is TOML, else a string. Raises ConfigError."""
     try:
-        with path.open("rb") as file:
-            content = tomllib.load(file)
+        content = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors begin a file with a mark
     except FileNotFoundError as error:
         raise ConfigError(f"{path} does not exist. `track init FOLDER` writes a config for a folder") from error
     except IsADirectoryError as error:
@@ -211,20 +212,19 @@ def make_config(
     content: dict[str, Any], overrides: list[str] | None = None, *, name: str = "config", folder: Path = Path()
 ) -> Config:
     """A checked Config from nested dictionaries. Raises ConfigError that names section, key and the nearest key."""
-    for override in overrides or []:
-        _override(content, override)
+    given = [_override(content, override) for override in overrides or []]
     try:
         return Config.model_validate(content).at(folder)
     except ValidationError as error:
-        messages = dict.fromkeys(_explain(name, dict(problem)) for problem in error.errors())
-        raise ConfigError("; ".join(messages)) from error
+        raise ConfigError(explain(error, Config, name, given)) from error
 
 
-def _override(content: dict[str, Any], override: str) -> None:
+def _override(content: dict[str, Any], override: str) -> list[Any]:
+    """Set a key in `content`; returns where it lies."""
     key, equals, text = override.partition("=")
     parts = key.strip().split(".")
     if not equals or len(parts) < 2 or not all(parts):
-        raise ConfigError(f"--set wants section.key=VALUE, found {override!r}")
+        raise ConfigError(f"--set wants section.key=VALUE, such as solver.gap=0.01, found {override!r}")
     try:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
@@ -233,43 +233,18 @@ def _override(content: dict[str, Any], override: str) -> None:
     for part in parts[:-1]:
         table = table.setdefault(part, {})
         if not isinstance(table, dict):
-            raise ConfigError(f"--set {override!r}: {part} is not a section")
+            raise ConfigError(f"--set {override}: {part} is not a section")
     table[parts[-1]] = value
-
-
-def _explain(name: str, problem: dict[str, Any]) -> str:
-    """One pydantic problem in our words: `config.toml: [solver] gapp: unknown key; did you mean 'gap'?`."""
-    inner = ("literal[", "tuple[", "function-", "constrained", "float")  # pydantic's names for parts of a union
-    where = [part for part in problem["loc"] if not str(part).startswith(inner)]
-    section = "".join(f"[{part}] " for part in where[:1])
-    key = ".".join(str(part) for part in where[1:])
-    label = f"{name}: {section}{key}".strip()
-    if problem["type"] == "extra_forbidden":
-        known = list(_model_at(where[:-1]).model_fields)
-        near = difflib.get_close_matches(str(where[-1]), known, n=1)
-        hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(known)}"
-        return f"{label}: unknown {'key' if len(where) > 1 else 'section'}{hint}"
-    if problem["type"] == "missing":
-        return f"{label}: must be given"
-    message = str(problem["msg"]).removeprefix("Value error, ").replace("Input should be", "must be")
-    found = problem.get("input")
-    return f"{label}: {message}" + ("" if isinstance(found, dict) else f", found {found!r}")
-
-
-def _model_at(where: list[Any]) -> type[BaseModel]:
-    model: type[BaseModel] = Config
-    for part in where:
-        if isinstance(part, int):
-            continue
-        annotation = model.model_fields[part].annotation
-        found = [kind for kind in (annotation, *get_args(annotation)) if isinstance(kind, type)]
-        model = next(kind for kind in found if issubclass(kind, BaseModel))
-    return model
+    return parts
 
 
 def _package_path(value: str) -> Path:
     package, _, inside = value.removeprefix("package:").partition("/")
+    if not package.isidentifier() or not inside:
+        raise ConfigError(f"wanted package:NAME/path, a file inside an installed package, found {value!r}")
     spec = importlib.util.find_spec(package)
-    if spec is None or not spec.submodule_search_locations:
-        raise MissingExtraError(package, _PACKAGE_EXTRAS.get(package, package), f"the path {value!r}")
-    return Path(spec.submodule_search_locations[0]) / inside
+    if spec is not None and spec.submodule_search_locations:
+        return Path(spec.submodule_search_locations[0]) / inside
+    if package in _PACKAGE_EXTRAS:
+        raise MissingExtraError(package, _PACKAGE_EXTRAS[package], f"the path {value!r}")
+    raise ConfigError(f"the path {value!r} needs the package {package}, which is not installed here")

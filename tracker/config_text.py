@@ -2,20 +2,24 @@
 
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from pydantic import BaseModel
 
 from tracker.config import Config, Term
+from tracker.errors import OutputError
 
 
 def render_config(config: Config, *, title: str = "") -> str:
     """TOML with every key, its meaning in a comment; keys without a value are shown commented out."""
     lines = [f"# {line}" for line in title.splitlines()] + ([""] if title else [])
-    for name in type(config).model_fields:
+    for name, described in type(config).model_fields.items():
         section = getattr(config, name)
         if section is None:
+            model = next(kind for kind in get_args(described.annotation) if issubclass(kind, BaseModel))
+            lines += [f"# [{name}]", *_keys_without_section(model), ""]
             continue
         lines += [f"[{name}]", *_keys(section), ""]
         if name == "costs":
@@ -23,8 +27,23 @@ def render_config(config: Config, *, title: str = "") -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+def write_config(config: Config, path: Path, *, title: str) -> None:
+    """Write the rendered config: whole, or not at all. Raises OutputError when the system refuses."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(render_config(config, title=title), encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise OutputError(
+            f"the config cannot be written to {path}: {error.strerror or error}. Name another place with --output"
+        ) from error
+
+
 def relative_to(path: str | None, folder: Path) -> str | None:
-    """A path as a config in `folder` should name it: relative where that is shorter, `package:` paths as they are."""
+    """A path as a config in `folder` names it: counted from there; `package:` paths as they are."""
     if path is None or path.startswith("package:"):
         return path
     return Path(os.path.relpath(path, folder)).as_posix()
@@ -36,7 +55,17 @@ def _keys(section: BaseModel) -> list[str]:
         if key == "terms":
             continue
         value = getattr(section, key)
-        text = f"# {key} = " if value is None else f"{key} = {_toml(value)}"
+        text = f"# {key} =" if value is None else f"{key} = {_toml(value)}"
+        lines.append(f"{text:<32}  # {described.description}")
+    return lines
+
+
+def _keys_without_section(model: type[BaseModel]) -> list[str]:
+    """The keys of an optional section, commented out."""
+    lines = []
+    for key, described in model.model_fields.items():
+        default = described.get_default()
+        text = f"# {key} =" + (f" {_toml(default)}" if isinstance(default, str) else "")
         lines.append(f"{text:<32}  # {described.description}")
     return lines
 

@@ -4,7 +4,9 @@ margin(u) = (optimum if u's chosen way out - its link, division or end - were fo
 for v's way in. With duals y, every lineage costs at least  L + sum_j max(0, rc_j) over the columns it uses
 + sum_j max(0, -rc_j) over those it does not (L: the duals' bound, rc: reduced costs over *all* columns). Forbidding the
 chosen way therefore costs at least the cheapest other way's max(0, rc), plus the chosen column's max(0, -rc), less what
-the optimum itself lies above L around there (`Solution.slack`).
+the optimum itself lies above L around there (`Solution.slack`). Columns that dominance left out of the solve take no
+part in L: a lineage needs one only where the choice that dominates it is the forbidden one. Their rc may be negative,
+and one may join parts of the problem that were solved apart, so it also gives up the slack around its other rows.
 
 A small margin means that the model nearly said something else: ask a person there. Infinite: there is no other way.
 """
@@ -16,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracker.ilp.problem import Solution, TrackingProblem
-from tracker.ilp.rows import reduced_costs
+from tracker.ilp.reduce import dominated
+from tracker.ilp.rows import constraint_matrix, n_equalities, reduced_costs
 
 
 @dataclass(frozen=True)
@@ -33,7 +36,7 @@ class Margins:
 def bound_margins(problem: TrackingProblem, solution: Solution) -> Margins:
     """Lower bounds of all margins from the reduced costs of one solve."""
     layout, count = problem.layout, problem.n_detections
-    reduced = reduced_costs(problem, solution.duals)
+    reduced = reduced_costs(problem, solution)
     free = problem.lower < problem.upper
     chosen = solution.values
     # What switching each column costs at least; infinite where the bounds forbid it.
@@ -50,7 +53,7 @@ def bound_margins(problem: TrackingProblem, solution: Solution) -> Margins:
     out = _least(
         count, others, [(parent, layout.link), (mother, layout.division), (np.arange(count), layout.disappear)]
     )
-    leave = np.where(chosen & free, switch, 0.0)  # the chosen column must go
+    leave = np.where(chosen, switch, 0.0)  # the chosen column must go
     into += _most(count, leave, [*rows_in, (np.arange(count), layout.appear)])
     if problem.split:
         out = np.minimum(out, _drop_one_child(problem, switch, chosen))

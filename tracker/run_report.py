@@ -1,5 +1,6 @@
 """run.json: what was asked, what was found, what it cost."""
 
+import json
 import platform
 import resource
 import sys
@@ -52,7 +53,7 @@ def make_report(
             f"{family}.{name}": {"mean": measured.mean, "std": measured.std}
             for (family, name), measured in costs.statistics.items()
         },
-        "config": config.model_dump(mode="json"),
+        "config": json.loads(config.model_dump_json()),
         "versions": _versions(),
         "seed": config.solver.seed,
     }

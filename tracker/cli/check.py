@@ -1,5 +1,6 @@
 """track check: everything that can be checked before work starts."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -7,11 +8,12 @@ import numpy as np
 import typer
 from rich.table import Table
 
-from tracker.cli.common import Json, Quiet, Set, Verbose, configure, messages, output, print_json, progress
+from tracker.candidates import CandidateGraph
+from tracker.cli.common import Json, Quiet, Set, Verbose, configure, output, print_json, progress, tell
 from tracker.config import Config, load_config
-from tracker.costs import resolve_terms
-from tracker.errors import ConfigError, OutputError, TruthError, first_five
-from tracker.features import known_features, unknown_feature
+from tracker.costs import price, resolve_terms
+from tracker.errors import OutputError, TruthError, first_five
+from tracker.features import known_features
 from tracker.ilp.backends import check_backend
 from tracker.io.result import refuse_existing
 from tracker.pipeline import Inputs, Stopwatch, propose, read_inputs
@@ -36,9 +38,9 @@ def check(
     if as_json:
         print_json(found)
         return
-    for note in found["notes"]:
-        messages().print(f"[yellow]note:[/] {note}", markup=True)
     if not quiet:
+        for note in found["notes"]:
+            tell("note:", note, "yellow")
         _print(found)
 
 
@@ -46,17 +48,17 @@ def _examine(config: Config) -> dict[str, Any]:
     check_backend(config.solver.backend)
     inputs = read_inputs(config)
     graph, context = propose(config, inputs, Stopwatch())
-    pairs = config.candidates.divisions == "pair"
-    terms = resolve_terms(config.costs, has_association=context.association is not None, has_pairs=pairs)
+    # Without a single link the price of everything takes no time, but tells what a feature lacks.
+    none = CandidateGraph(graph.detections, graph.links[:0], graph.divisions[:0], graph.division_links[:0])
+    scores = None if context.association is None else context.association[:0]
+    wanted = config.candidates.divisions
+    price(replace(context, graph=none, association=scores), config.costs, divisions=wanted)
+    terms = resolve_terms(config.costs, has_association=scores is not None, has_pairs=wanted == "pair")
     properties = sorted(name for name, column in graph.detections.properties.items() if column.ndim == 1)
-    for term in terms:
-        more = properties if term.on == "detection" else []
-        if term.feature not in [*known_features(term.on), *more]:
-            raise ConfigError(unknown_feature(term.feature, term.on, more))
     if config.data.truth is not None and not config.path(config.data.truth).exists():
         raise TruthError(f"data.truth: there is no {config.path(config.data.truth)}")
     count = len(graph.detections)
-    columns = (4 if config.candidates.divisions == "split" else 3) * count + len(graph.links) + len(graph.divisions)
+    columns = (4 if wanted == "split" else 3) * count + len(graph.links) + len(graph.divisions)
     return {
         "frames": len(graph.detections.frames),
         "detections": count,

@@ -1,17 +1,23 @@
 """What the commands share: options, messages, progress."""
 
+import functools
 import json
 import logging
+import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any
+from typing import Annotated, Any, ParamSpec
 
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
+from rich.text import Text
 
+from tracker.errors import PintrackError
 from tracker.pipeline import Progress
+
+P = ParamSpec("P")
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only errors.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="More messages.")]
@@ -42,6 +48,44 @@ def configure(quiet: bool, verbose: bool) -> None:
     root.propagate = False
 
 
+def reporting_errors(command: Callable[P, None]) -> Callable[P, None]:
+    """The command, ending with one paragraph on stderr and an exit code instead of a traceback."""
+
+    @functools.wraps(command)
+    def guarded(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+            sys.stdout.flush()
+        except PintrackError as error:
+            raise _ended(str(error), error.exit_code) from error
+        except KeyboardInterrupt as error:
+            raise _ended("interrupted; nothing was written") from error
+        except BrokenPipeError as error:  # the reader of our output has gone
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(1) from error
+        except MemoryError as error:
+            advice = "`track check` says how much a run needs; fewer neighbors or pairs_per_parent need less"
+            raise _ended(f"out of memory; nothing was written. {advice}") from error
+        except typer.Exit:
+            raise
+        except Exception as error:  # the last resort: a person gets a sentence, not a traceback
+            logging.getLogger("tracker").debug("traceback", exc_info=True)
+            what = f"unexpected {type(error).__name__}: {error}"
+            raise _ended(f"{what}. This is a bug; run again with --verbose and report it") from error
+
+    return guarded
+
+
+def _ended(message: str, code: int = 1) -> typer.Exit:
+    tell("error:", message, "bold red")
+    return typer.Exit(code)
+
+
+def tell(kind: str, message: str, style: str) -> None:
+    """A message on stderr, as it is: brackets in it are no markup."""
+    messages().print(Text.assemble((kind, style), " ", message))
+
+
 @contextmanager
 def progress(quiet: bool) -> Iterator[Progress]:
     """A spinner that names the stage, on a terminal only."""
@@ -55,4 +99,4 @@ def progress(quiet: bool) -> Iterator[Progress]:
 
 def print_json(content: Any) -> None:
     """One JSON document on stdout."""
-    sys.stdout.write(json.dumps(content, indent=2) + "\n")
+    sys.stdout.write(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")

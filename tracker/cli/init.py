@@ -5,12 +5,14 @@ from typing import Annotated, Any
 
 import typer
 
-from tracker.cli.common import Overwrite, Quiet, Verbose, configure, messages, output
+from tracker.cli.common import Overwrite, Quiet, Verbose, configure, output, tell
 from tracker.config import make_config
-from tracker.config_text import relative_to, render_config
+from tracker.config_text import relative_to, write_config
 from tracker.errors import ConfigError, MovieError, OutputError
 from tracker.io.ctc import Sequence, find_sequences
 from tracker.io.movies import open_movie
+from tracker.io.points import read_points
+from tracker.reading import pair_frames
 
 _POINT_SUFFIXES = (".csv", ".tsv", ".xml", ".geff")
 
@@ -36,26 +38,22 @@ def init(
     title = (
         f"How to track {folder.resolve().name}. Check it: track check {target.name}   Run it: track run {target.name}"
     )
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text(render_config(config, title=title))
-    except OSError as error:
-        raise OutputError(f"the config could not be written to {target}: {error.strerror}") from error
+    write_config(config, target, title=title)
     if not quiet:
-        output().print(f"wrote {target}; now: track run {target}")
+        output().print(f"wrote {target}; now: track run {target}", markup=False)
 
 
 def _data_of(folder: Path, wanted: str | None, quiet: bool) -> dict[str, str]:
     """The [data] paths for a folder or a table of points."""
     if folder.suffix.lower() in _POINT_SUFFIXES and folder.exists():
-        return {"points": str(folder)}
+        return _points(folder)
     if not folder.is_dir():
         raise MovieError(f"there is no folder {folder}. Give a folder of images and masks, or a table of points")
     found = [movie for movie in find_sequences(folder) if movie.segmentation is not None]
     if not found:
         tables = sorted(path for path in folder.iterdir() if path.suffix.lower() in _POINT_SUFFIXES)
         if len(tables) == 1:
-            return {"points": str(tables[0])}
+            return _points(tables[0])
         raise MovieError(
             f"no images with masks found in {folder}: wanted folders such as images + masks, or 01 + 01_SEG "
             f"(Cell Tracking Challenge), or one table of points; found {_content(folder)}"
@@ -63,11 +61,22 @@ def _data_of(folder: Path, wanted: str | None, quiet: bool) -> dict[str, str]:
     movie = _choose(found, wanted)
     if len(found) > 1 and wanted is None and not quiet:
         names = ", ".join(other.name for other in found)
-        messages().print(f"found the movies {names}; took {movie.name} (another: --sequence NAME)")
+        tell("note:", f"found the movies {names}; took {movie.name} (another: --sequence NAME)", "yellow")
     assert movie.segmentation is not None
-    open_movie(movie.segmentation, kind="masks")
-    data = {"images": str(movie.images), "segmentation": str(movie.segmentation)}
+    masks = open_movie(movie.segmentation, kind="masks")
+    data = {"segmentation": str(movie.segmentation)}
+    try:
+        pair_frames(masks, open_movie(movie.images))
+        data = {"images": str(movie.images), **data}
+    except MovieError as error:  # masks alone can be tracked
+        if not quiet:
+            tell("note:", f"left the images out: {error}", "yellow")
     return data if movie.truth is None else {**data, "truth": str(movie.truth)}
+
+
+def _points(path: Path) -> dict[str, str]:
+    read_points(path, lineage=False)  # raises where the config would not run
+    return {"points": str(path)}
 
 
 def _choose(found: list[Sequence], wanted: str | None) -> Sequence:

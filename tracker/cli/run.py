@@ -9,7 +9,7 @@ from rich.table import Table
 from tracker.cli.common import Json, Overwrite, Quiet, Set, Verbose, configure, output, print_json, progress
 from tracker.cli.evaluate import metrics_table
 from tracker.config import Config, load_config, make_config
-from tracker.config_text import relative_to, render_config
+from tracker.config_text import relative_to, write_config
 from tracker.errors import ConfigError, OutputError
 from tracker.pipeline import RunResult
 from tracker.pipeline import run as run_pipeline
@@ -57,7 +57,7 @@ def run(
     with progress(quiet or as_json) as say:
         done = run_pipeline(loaded, overwrite=overwrite, plot=plot, progress=say)
     if beside is not None:
-        _write_config(loaded, beside)
+        write_config(loaded, beside, title="Written by track run; `track run` this file to repeat it.")
     if as_json:
         print_json(done.report if done.metrics is None else {**done.report, "metrics": done.metrics})
     elif not quiet:
@@ -76,16 +76,6 @@ def _with_output(config: Config, folder: Path) -> Config:
     return config.model_copy(update={"output": changed})
 
 
-def _write_config(config: Config, path: Path) -> None:
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        partial.write_text(render_config(config, title="Written by track run; `track run` this file to repeat it."))
-        partial.replace(path)
-    except OSError as error:
-        partial.unlink(missing_ok=True)
-        raise OutputError(f"the config could not be written to {path}: {error.strerror}") from error
-
-
 def _print_summary(done: RunResult, folder: Path, config: Path | None) -> None:
     report, console = done.report, output()
     counts, seconds = report["counts"], report["seconds"]
@@ -102,4 +92,4 @@ def _print_summary(done: RunResult, folder: Path, config: Path | None) -> None:
     console.print(table)
     if done.metrics is not None:
         console.print(metrics_table(done.metrics))
-    console.print(f"result in {folder}" + (f", its config in {config}" if config else ""))
+    console.print(f"result in {folder}" + (f", its config in {config}" if config else ""), markup=False)

@@ -1,7 +1,7 @@
 """Block: one or more independent components of the problem, as a small integer program of its own."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,16 @@ class Block:
     component: NDArray[np.int32]
     bounded: NDArray[np.bool_]
     start: NDArray[np.bool_]
+
+    def with_rows(self, rows: NDArray[np.int64]) -> "Block":
+        """The block with only some of its rows (indices)."""
+        return replace(
+            self,
+            rows=self.rows[rows],
+            matrix=csc_array(self.matrix.tocsr()[rows].tocsc()),
+            rhs=self.rhs[rows],
+            equality=self.equality[rows],
+        )
 
     def infeasible_rows(self, values: NDArray[np.float64]) -> NDArray[np.int64]:
         """Row indices that `values` (C,) violates by more than 1e-6."""

@@ -17,11 +17,17 @@ _INTEGRAL = 1e-6
 
 @dataclass(frozen=True)
 class BlockResult:
-    """values: (C,) binary or None (nothing found); bound: proven; duals, slack: (R,), NaN where unknown."""
+    """What solving a block gave.
+
+    values: (C,) binary, or None when nothing was found.   bound: proven lower bound.
+    duals: (R,) of the block's rows, NaN where unknown.   cut_prices: (C,) what the duals of cuts take off each cost.
+    slack: (R,) see `Solution.slack`.   proof: one of STRENGTH.
+    """
 
     values: NDArray[np.float64] | None
     bound: float
     duals: NDArray[np.float64]
+    cut_prices: NDArray[np.float64]
     slack: NDArray[np.float64]
     proof: str
     infeasible: bool = False
@@ -35,16 +41,20 @@ def solve_block(block: Block, settings: SolverSettings, deadline: float) -> Bloc
     """
     if settings.backend != "highs":
         return _solve_as_integer_program(block, settings, deadline)
-    relaxation = relax(block, settings, deadline)
-    duals, none = relaxation.duals, np.zeros(len(block.rhs))
+    tightened, relaxation = relax(block, settings, deadline)
+    count = len(block.rhs)
+    duals = relaxation.duals[:count]
+    cut_prices = tightened.matrix[count:].T @ np.minimum(relaxation.duals[count:], 0.0)
+    slack = np.zeros(count)
     if relaxation.values is None:
-        return BlockResult(None, relaxation.bound, duals, none, UNPROVEN, relaxation.infeasible)
+        return BlockResult(None, relaxation.bound, duals, cut_prices, slack, UNPROVEN, relaxation.infeasible)
     values = np.round(relaxation.values)
     if np.abs(relaxation.values - values).max(initial=0.0) <= _INTEGRAL and not len(block.infeasible_rows(values)):
-        return BlockResult(values, relaxation.bound, duals, none, INTEGRAL_LP)
-    repaired = repair(block, relaxation, settings, deadline)
+        return BlockResult(values, relaxation.bound, duals, cut_prices, slack, INTEGRAL_LP)
+    repaired = repair(tightened, relaxation, settings, deadline)
     proof = UNPROVEN if repaired.values is None else INTEGER_PROGRAM if repaired.whole else FIXING
-    return BlockResult(repaired.values, repaired.bound, duals, repaired.slack, proof, repaired.infeasible)
+    slack = repaired.slack[:count]
+    return BlockResult(repaired.values, repaired.bound, duals, cut_prices, slack, proof, repaired.infeasible)
 
 
 def _solve_as_integer_program(block: Block, settings: SolverSettings, deadline: float) -> BlockResult:
@@ -52,4 +62,4 @@ def _solve_as_integer_program(block: Block, settings: SolverSettings, deadline: 
     bound = max(found.bound, float(np.minimum(block.cost, 0.0).sum()))  # the latter is the bound of zero duals
     proof = INTEGER_PROGRAM if np.isfinite(found.bound) else UNPROVEN
     unknown = np.full(len(block.rhs), np.nan)
-    return BlockResult(found.values, bound, unknown, unknown, proof, found.infeasible)
+    return BlockResult(found.values, bound, unknown, np.zeros(len(block.cost)), unknown, proof, found.infeasible)

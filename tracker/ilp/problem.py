@@ -187,6 +187,7 @@ class Solution:
     status: "optimal" (objective - bound <= 1e-6 max(1, |objective|)) or "feasible" (time ran out).
     proof: what closed the gap: "integral LP", "reduced-cost fixing", "MIP" or "none".
     duals: (rows,) multipliers of the rows (order of rows.py), for reduced costs; NaN where a backend gives none.
+    cut_prices: (columns,) what the duals of cutting planes, beyond these rows, take off each column's cost (<= 0).
     slack: (rows,) what the proof adds to the duals' bound around each row (0 where the relaxation was integral).
     seconds: per stage.   counts: components, rows, columns after reduction, ...
     """
@@ -197,6 +198,7 @@ class Solution:
     status: str
     proof: str
     duals: NDArray[np.float64]
+    cut_prices: NDArray[np.float64]
     slack: NDArray[np.float64]
     seconds: dict[str, float]
     counts: dict[str, int]

@@ -1,16 +1,19 @@
-"""The linear relaxation of a block by column generation, and the bound that any duals prove."""
+"""The linear relaxation of a block by column generation and cuts, and the bound that any duals prove."""
 
 from dataclasses import dataclass
 
 import highspy
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from tracker.ilp.backends import SolverSettings, new_highs, pass_model
 from tracker.ilp.block import Block
+from tracker.ilp.cuts import packing_rows, violated_cuts, with_cuts
 
 _ENTERING = -1e-9  # a column with a reduced cost below this would still lower the relaxation
-_PRIMAL_SIMPLEX = 4
+_CUT_ROUNDS = 30
+_DUAL_SIMPLEX, _PRIMAL_SIMPLEX = 1, 4
 
 
 @dataclass(frozen=True)
@@ -40,55 +43,105 @@ def safe_bound(block: Block, duals: NDArray[np.float64]) -> tuple[float, NDArray
     return float(clipped @ block.rhs + np.minimum(reduced_cost, 0.0).sum()), reduced_cost
 
 
-def relax(block: Block, settings: SolverSettings, deadline: float) -> Relaxation:
-    """Solve the linear relaxation, starting from `block.start` and pricing the other columns in.
+def relax(block: Block, settings: SolverSettings, deadline: float) -> tuple[Block, Relaxation]:
+    """Solve the linear relaxation; where it is fractional, tighten it with cuts as long as that helps.
 
-    Most divisions are never needed: the first program holds a few columns per detection, and its duals tell
-    which others could lower the objective. Those are added, until none could.
+    Returns the block with the cuts that the last relaxation leans on, and that relaxation.
     """
-    highs = new_highs(settings, deadline)
-    highs.setOptionValue("solver", "simplex")
-    highs.setOptionValue("presolve", "off")
-    active = block.start.copy()
-    order = np.flatnonzero(active)
-    pass_model(highs, block, order, integer=False)
-    duals = np.zeros(len(block.rhs))
-    while True:
-        highs.run()
-        status = highs.getModelStatus()
-        solution = highs.getSolution()
-        if status == highspy.HighsModelStatus.kOptimal:
-            duals = np.asarray(solution.row_dual)
-            bound, reduced_cost = safe_bound(block, duals)
-            new = np.flatnonzero((reduced_cost < _ENTERING) & ~active)
-            if not len(new):
-                values = np.zeros(len(block.cost))
-                values[order] = solution.col_value
-                return Relaxation(values, duals, reduced_cost, bound)
-        elif status in (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kUnboundedOrInfeasible):
-            new = np.flatnonzero(~active)
-            if not len(new):
-                return Relaxation(None, duals, block.cost, np.inf, infeasible=True)
-        else:  # out of time: whatever duals there are still prove something
-            if solution.dual_valid:
+    program = _Program(block, settings, deadline)
+    relaxation = program.optimise()
+    packing: NDArray[np.bool_] | None = None
+    for _ in range(_CUT_ROUNDS):
+        if relaxation.values is None or _is_integral(relaxation.values):
+            break
+        if packing is None:
+            packing = packing_rows(block)
+        cuts = violated_cuts(block, relaxation.values, packing)
+        if cuts is None:
+            break
+        program.add_cuts(cuts)
+        relaxation = program.optimise()
+    binding = np.ones(len(relaxation.duals), bool)
+    binding[len(block.rhs) :] = relaxation.duals[len(block.rhs) :] < 0
+    if binding.all() or relaxation.values is None:
+        return program.block, relaxation
+    tight = program.block.with_rows(np.flatnonzero(binding))
+    bound, reduced_cost = safe_bound(tight, relaxation.duals[binding])
+    return tight, Relaxation(relaxation.values, relaxation.duals[binding], reduced_cost, bound)
+
+
+def _is_integral(values: NDArray[np.float64]) -> bool:
+    return bool(np.abs(values - np.round(values)).max(initial=0.0) <= 1e-6)
+
+
+class _Program:
+    """A linear program in HiGHS over some of a block's columns; the others are priced in with the duals.
+
+    Most divisions are never needed: the first program holds a few columns per detection (`block.start`), and its duals
+    tell which others could lower the objective. Those are added, until none could.
+    """
+
+    def __init__(self, block: Block, settings: SolverSettings, deadline: float) -> None:
+        self.block = block
+        self._highs = new_highs(settings, deadline)
+        self._highs.setOptionValue("solver", "simplex")
+        self._highs.setOptionValue("presolve", "off")
+        self._active = block.start.copy()
+        self._order = np.flatnonzero(self._active)
+        pass_model(self._highs, block, self._order, integer=False)
+
+    def optimise(self) -> Relaxation:
+        """The relaxed optimum over all columns."""
+        while True:
+            self._highs.run()
+            status = self._highs.getModelStatus()
+            solution = self._highs.getSolution()
+            if status == highspy.HighsModelStatus.kOptimal:
                 duals = np.asarray(solution.row_dual)
-            bound, reduced_cost = safe_bound(block, duals)
-            return Relaxation(None, duals, reduced_cost, bound)
-        active[new] = True
-        order = np.concatenate([order, new])
-        _add_columns(highs, block, new)
-        highs.setOptionValue("simplex_strategy", _PRIMAL_SIMPLEX)  # the basis stays primal feasible
+                bound, reduced_cost = safe_bound(self.block, duals)
+                new = np.flatnonzero((reduced_cost < _ENTERING) & ~self._active)
+                if not len(new):
+                    values = np.zeros(len(self.block.cost))
+                    values[self._order] = solution.col_value
+                    return Relaxation(values, duals, reduced_cost, bound)
+            elif status in (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kUnboundedOrInfeasible):
+                new = np.flatnonzero(~self._active)
+                if not len(new):
+                    unknown = np.zeros(len(self.block.rhs))
+                    return Relaxation(None, unknown, self.block.cost, np.inf, infeasible=True)
+            else:  # out of time: whatever duals there are still prove something
+                duals = np.asarray(solution.row_dual) if solution.dual_valid else np.zeros(len(self.block.rhs))
+                bound, reduced_cost = safe_bound(self.block, duals)
+                return Relaxation(None, duals, reduced_cost, bound)
+            self._add_columns(new)
 
+    def add_cuts(self, cuts: csr_array) -> None:
+        """Add rows `<= 1` over all columns of the block."""
+        self.block = with_cuts(self.block, cuts)
+        active = csr_array(cuts[:, self._order])
+        self._highs.addRows(
+            cuts.shape[0],
+            np.full(cuts.shape[0], -highspy.kHighsInf),
+            np.ones(cuts.shape[0]),
+            active.nnz,
+            active.indptr[:-1].astype(np.int32),
+            active.indices.astype(np.int32),
+            active.data,
+        )
+        self._highs.setOptionValue("simplex_strategy", _DUAL_SIMPLEX)  # the basis stays dual feasible
 
-def _add_columns(highs: highspy.Highs, block: Block, columns: NDArray[np.int64]) -> None:
-    matrix = block.matrix[:, columns]
-    highs.addCols(
-        len(columns),
-        block.cost[columns],
-        np.zeros(len(columns)),
-        np.where(block.bounded[columns], 1.0, highspy.kHighsInf),
-        matrix.nnz,
-        matrix.indptr[:-1].astype(np.int32),
-        matrix.indices.astype(np.int32),
-        matrix.data,
-    )
+    def _add_columns(self, columns: NDArray[np.int64]) -> None:
+        self._active[columns] = True
+        self._order = np.concatenate([self._order, columns])
+        matrix = self.block.matrix[:, columns]
+        self._highs.addCols(
+            len(columns),
+            self.block.cost[columns],
+            np.zeros(len(columns)),
+            np.where(self.block.bounded[columns], 1.0, highspy.kHighsInf),
+            matrix.nnz,
+            matrix.indptr[:-1].astype(np.int32),
+            matrix.indices.astype(np.int32),
+            matrix.data,
+        )
+        self._highs.setOptionValue("simplex_strategy", _PRIMAL_SIMPLEX)  # the basis stays primal feasible

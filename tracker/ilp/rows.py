@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csc_array, csr_array, vstack
 
-from tracker.ilp.problem import TrackingProblem
+from tracker.ilp.problem import Solution, TrackingProblem
 
 
 def n_equalities(problem: TrackingProblem) -> int:
@@ -76,8 +76,8 @@ def _packing_rows(problem: TrackingProblem) -> csr_array:
     )
 
 
-def reduced_costs(problem: TrackingProblem, duals: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(columns,) cost minus what the duals pay for each column: c - A^T y, over *all* columns."""
+def reduced_costs(problem: TrackingProblem, solution: Solution) -> NDArray[np.float64]:
+    """(columns,) cost minus what the solution's duals pay for each column: c - A^T y, over *all* columns."""
     matrix = constraint_matrix(problem, np.arange(problem.layout.n_columns))
-    reduced: NDArray[np.float64] = problem.cost - matrix.T @ duals
+    reduced: NDArray[np.float64] = problem.cost - matrix.T @ solution.duals - solution.cut_prices
     return reduced

@@ -61,6 +61,7 @@ def solve(problem: TrackingProblem, settings: SolverSettings | None = None) -> S
     results = _solve_all(blocks, settings, deadline)
     bound = float(problem.cost[fixed_on].sum())
     duals, slack = np.zeros(len(rhs)), np.zeros(len(rhs))
+    cut_prices = np.zeros(problem.layout.n_columns)
     proof = INTEGRAL_LP
     unsolved = []
     for block, result in zip(blocks, results, strict=True):
@@ -69,6 +70,7 @@ def solve(problem: TrackingProblem, settings: SolverSettings | None = None) -> S
         bound += result.bound
         duals[block.rows] = result.duals
         slack[block.rows] = result.slack
+        cut_prices[block.columns] = result.cut_prices
         proof = max(proof, result.proof, key=STRENGTH.index)
         if result.values is None:
             unsolved.append(block)
@@ -85,6 +87,7 @@ def solve(problem: TrackingProblem, settings: SolverSettings | None = None) -> S
         status="optimal" if proven else "feasible",
         proof=proof if proven else UNPROVEN,
         duals=duals,
+        cut_prices=cut_prices,
         slack=slack,
         seconds={"reduce": reduced - clock, "solve": time.perf_counter() - reduced},
         counts={
