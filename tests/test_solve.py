@@ -52,6 +52,14 @@ def crowd(
     )
 
 
+@pytest.fixture
+def without_cuts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave relaxations as fractional as they are, and components never one cluster from the start."""
+    monkeypatch.setattr(relax_module, "violated_cuts", lambda block, values, packing: None)
+    monkeypatch.setattr("tracker.ilp.repair._WHOLE_ROWS", 0)
+
+
+@pytest.mark.usefixtures("without_cuts")
 @pytest.mark.parametrize("split", [False, True])
 @pytest.mark.parametrize("keep", [False, True])
 def test_local_proofs_agree_with_one_integer_program(split: bool, keep: bool) -> None:
@@ -66,6 +74,19 @@ def test_local_proofs_agree_with_one_integer_program(split: bool, keep: bool) ->
         proofs.add(ours.proof)
     # With every detection kept, splits are a network flow, whose relaxation is integral.
     assert (split and keep) or "reduced-cost fixing" in proofs, "test invalid: every relaxation was integral"
+
+
+def test_cuts_close_gaps_and_keep_the_optimum(monkeypatch: pytest.MonkeyPatch) -> None:
+    proofs = []
+    for seed in range(30):
+        problem = crowd(seed, keep=True)
+        tightened = solve(problem)
+        with monkeypatch.context() as patched:
+            patched.setattr(relax_module, "violated_cuts", lambda block, values, packing: None)
+            plain = solve(problem)
+        assert tightened.objective == pytest.approx(plain.objective, abs=1e-9)
+        proofs.append((plain.proof, tightened.proof))
+    assert ("reduced-cost fixing", "integral LP") in proofs, "test invalid: cuts closed no gap"
 
 
 @pytest.mark.parametrize("batch_rows", [1, 50, 10**9])
@@ -129,15 +150,19 @@ def test_time_limit_gives_a_lineage_and_an_honest_gap() -> None:
     assert not np.any(constraint_matrix(problem, np.arange(problem.layout.n_columns)) @ rushed.values.astype(float))
 
 
+@pytest.mark.usefixtures("without_cuts")
 def test_time_limit_while_proving(monkeypatch: pytest.MonkeyPatch) -> None:
-    problem = next(
-        crowd(seed) for seed in range(100) if solve(crowd(seed)).proof == "reduced-cost fixing"
-    )  # fractional, so that time can run out between the relaxation and the proof
+    problem = fractional_crowd()
     relax = relax_module.relax
     monkeypatch.setattr("tracker.ilp.exact.relax", lambda block, settings, deadline: relax(block, settings, np.inf))
     found = solve(problem, SolverSettings(time_limit_s=1e-9))
     assert found.status == "feasible"
     assert found.bound < found.objective
+
+
+def fractional_crowd() -> TrackingProblem:
+    """A problem whose relaxation is not integral."""
+    return next(problem for problem in map(crowd, range(100)) if solve(problem).proof == "reduced-cost fixing")
 
 
 def test_time_limit_with_pins_that_greedy_cannot_honour() -> None:
@@ -200,7 +225,8 @@ def test_hardly_anything_to_solve(count: int) -> None:
     assert found.status == "optimal"
 
 
+@pytest.mark.usefixtures("without_cuts")
 def test_gap_setting_is_reported() -> None:
-    problem = next(crowd(seed) for seed in range(100) if solve(crowd(seed)).proof == "reduced-cost fixing")
+    problem = fractional_crowd()
     found = solve(problem, replace(SolverSettings(), gap=0.5))
     assert found.bound <= solve(problem).objective <= found.objective + 1e-9

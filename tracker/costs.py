@@ -48,7 +48,7 @@ def resolve_terms(settings: CostSettings, *, has_association: bool, has_pairs: b
     wrong = [term.feature for term in settings.terms if term.on == "division"]
     if wrong and not has_pairs:
         raise ConfigError(
-            f"costs.terms on divisions ({', '.join(wrong)}) need candidates.divisions = \"pair\"; "
+            f'costs.terms on divisions ({", ".join(wrong)}) need candidates.divisions = "pair"; '
             'with "split" a division costs its two links plus costs.division'
         )
     return (*preset, *settings.terms)

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from tracker.ilp.problem import Solution, TrackingProblem
 from tracker.ilp.reduce import dominated
-from tracker.ilp.rows import constraint_matrix, n_equalities, reduced_costs
+from tracker.ilp.rows import constraint_matrix, reduced_costs
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,9 @@ def bound_margins(problem: TrackingProblem, solution: Solution) -> Margins:
     chosen = solution.values
     # What switching each column costs at least; infinite where the bounds forbid it.
     switch = np.where(free, np.where(chosen, np.maximum(-reduced, 0.0), np.maximum(reduced, 0.0)), np.inf)
+    left_out = np.flatnonzero(dominated(problem))
+    worth = reduced[left_out] - abs(constraint_matrix(problem, left_out)).T @ solution.slack
+    switch[left_out] = np.minimum(worth, 2 * worth)  # a division in model B may need two such links
     switch[np.isnan(reduced)] = np.nan
     selected = chosen[layout.detection]
     off = np.where(selected, switch[layout.detection], np.inf)  # the detection itself might be dropped

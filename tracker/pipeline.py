@@ -15,6 +15,7 @@ from tracker.candidates import CandidateGraph, build_candidates
 from tracker.config import Config
 from tracker.costs import Costs, price, to_problem
 from tracker.detections import Detections
+from tracker.evaluate import evaluate
 from tracker.features.context import FeatureContext
 from tracker.ilp.backends import SolverSettings, check_backend
 from tracker.ilp.problem import Solution, TrackingProblem
@@ -28,6 +29,7 @@ from tracker.margins import Margins, bound_margins
 from tracker.reading import detections_from_masks, detections_from_points, frames_of_points, select_frames
 from tracker.run_report import make_report, peak_memory_mb
 from tracker.scores import load_associations, load_embeddings, load_geff_scores
+from tracker.truth import read_truth
 
 log = logging.getLogger(__name__)
 Progress = Callable[[str], None]
@@ -69,7 +71,9 @@ class Stopwatch:
         self.progress(message)
         start = time.perf_counter()
         yield
-        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+        passed = time.perf_counter() - start
+        self.seconds[name] = self.seconds.get(name, 0.0) + passed
+        log.debug("%s: %.2f s", message, passed)
 
 
 def run(
@@ -93,6 +97,7 @@ def run(
 
     with watch.stage("read", "reading detections"):
         inputs = read_inputs(config)
+        truth = None if truth_path is None else read_truth(truth_path, scale=inputs.detections.scale)
     graph, context = propose(config, inputs, watch)
     with watch.stage("features", "computing features and costs"):
         costs = price(context, config.costs, divisions=config.candidates.divisions)
@@ -104,9 +109,9 @@ def run(
         margins = bound_margins(problem, solution) if config.output.margins == "bound" else None
     lineage = to_lineage(graph, problem, solution)
     metrics = None
-    if truth_path is not None:
+    if truth is not None:
         with watch.stage("evaluate", "evaluating"):
-            metrics = _evaluate(lineage, truth_path, inputs.masks)
+            metrics = evaluate(lineage, truth, masks=inputs.masks).to_dict()
 
     extra = {}
     if plot:
@@ -198,14 +203,6 @@ def _ctc_masks(path: Path) -> Path:
             if (path / inside).is_dir():
                 return path / inside
     return path
-
-
-def _evaluate(lineage: Lineage, path: Path, masks: Movie | None) -> dict[str, Any]:
-    from tracker.evaluate import evaluate
-    from tracker.truth import read_truth
-
-    metrics = evaluate(lineage, read_truth(path, scale=lineage.detections.scale), masks=masks)
-    return metrics.to_dict()
 
 
 def _detection_columns(margins: Margins | None) -> dict[str, NDArray[np.float64]]:

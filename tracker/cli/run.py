@@ -1,5 +1,6 @@
 """track run: the main job."""
 
+import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -58,10 +59,12 @@ def run(
         done = run_pipeline(loaded, overwrite=overwrite, plot=plot, progress=say)
     if beside is not None:
         write_config(loaded, beside, title="Written by track run; `track run` this file to repeat it.")
+    written = loaded.path(loaded.output.path)
     if as_json:
-        print_json(done.report if done.metrics is None else {**done.report, "metrics": done.metrics})
+        report = json.loads((written / "run.json").read_text(encoding="utf-8"))
+        print_json(report if done.metrics is None else {**report, "metrics": done.metrics})
     elif not quiet:
-        _print_summary(done, loaded.path(loaded.output.path), beside)
+        _print_summary(done, written, beside)
 
 
 def _config_from_options(given: dict[str, str | None], folder: Path, settings: list[str] | None) -> Config:

@@ -1,5 +1,7 @@
 """Pins become bounds on columns; they never become rows over many columns."""
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,10 +36,9 @@ def apply_pins(problem: TrackingProblem, pins: PinArrays) -> TrackingProblem:
         upper[family.start + false[:, 0]] = 0
         lower[family.start + true[:, 0]] = 1
         lower[true[:, 0]] = 1
-    changed = problem.with_bounds(lower, upper)
-    if len(forbidden):
-        object.__setattr__(changed, "forbidden_pairs", np.concatenate([problem.forbidden_pairs, forbidden]))
-    return changed
+    return replace(
+        problem, lower=lower, upper=upper, forbidden_pairs=np.concatenate([problem.forbidden_pairs, forbidden])
+    )
 
 
 def _split(pins: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -1,8 +1,8 @@
 """Subset-row cuts: what three rows together say that the relaxation overlooks.
 
-Each row of a tracking program takes at most one of its (positive) columns: a detection has one way in and one way out. So
-of the columns that take part in at least two of three such rows at most one can be chosen. A relaxation breaks this by
-halves: three divisions that share their children pairwise, each taken 0.5, cost 1.5 divisions where one is possible.
+Each row of a tracking program takes at most one of its (positive) columns: a detection has one way in and one way out.
+So of the columns that take part in at least two of three such rows at most one can be chosen. A relaxation breaks this
+by halves: of three divisions that share their children pairwise it takes one half each, where one is possible.
 Source: Chvatal-Gomory cuts of rank one over three set-packing rows, as in vehicle routing.
 """
 

@@ -15,7 +15,7 @@ The objective, to be minimised, is sum(cost * column).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -115,10 +115,6 @@ class TrackingProblem:
         """The column layout."""
         return Layout(self.n_detections, len(self.links), len(self.divisions), self.split)
 
-    def with_bounds(self, lower: NDArray[np.int8], upper: NDArray[np.int8]) -> "TrackingProblem":
-        """The same problem under other bounds."""
-        return replace(self, lower=lower, upper=upper)
-
 
 def find_links(links: NDArray[np.integer], divisions: NDArray[np.integer]) -> NDArray[np.int64]:
     """(H, 2) index of the links (parent, child) of each division (parent, child, child); -1 where there is none."""
@@ -153,7 +149,8 @@ def make_problem(
     division_links: (H, 2) link indices, when they are known already.
     """
     split = split_cost is not None
-    pairs = np.empty((0, 3), np.int32) if divisions is None else np.asarray(divisions)
+    pairs = np.empty((0, 3), np.int32) if divisions is None or not len(divisions) else np.asarray(divisions)
+    links = np.asarray(links).reshape(-1, 2) if len(links) else np.empty((0, 2), np.int32)
     layout = Layout(n_detections, len(links), len(pairs), split)
     cost = np.zeros(layout.n_columns)
     cost[layout.detection] = detection_cost
@@ -167,7 +164,7 @@ def make_problem(
     lower[layout.detection] = keep
     given = np.empty((0, 2), np.int64) if division_links is None else division_links
     return TrackingProblem(
-        links=np.asarray(links).reshape(-1, 2),
+        links=links,
         divisions=pairs,
         split=split,
         cost=cost,

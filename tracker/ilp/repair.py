@@ -3,12 +3,12 @@
 With duals y, every binary x that satisfies the rows costs  y.b + sum_j rc_j x_j, so its *excess* over the
 relaxation's bound L = y.b + sum_j min(0, rc_j) is  sum_j rc_j x_j - min(0, rc_j) >= 0, column by column.
 
-A *cluster* is a set of rows R around fractional columns. Let delta(R) be the least excess of binary values of the
-columns that touch R, when only the rows of R are enforced: a small integer program. Clusters with no column in common
-pay their excess independently, so L + sum of deltas is a lower bound. The cluster's solution, put into the relaxed
-one, may break rows just outside R; then R takes these rows in and is solved again. Once nothing is broken, the
-combination is a binary solution of exactly that cost: optimal. The price of a proof is local, whatever the size of
-the movie.
+A *cluster* is a set of rows R around fractional columns (the whole component where that is small). Let delta(R) be
+the least excess of binary values of the columns that touch R, when only the rows of R are enforced: a small integer
+program. Clusters with no column in common pay their excess independently, so L + sum of deltas is a lower bound. The
+cluster's solution, put into the relaxed one, may break rows just outside R; then R takes these rows in and is solved
+again. Once nothing is broken, the combination is a binary solution of exactly that cost: optimal. The price of a proof
+is local, whatever the size of the movie.
 
 Clusters that share a column are merged when the column is used, or when its reduced cost is below the sum of their
 deltas. Otherwise it does no harm: a solution that uses the column pays for all of these clusters at once.
@@ -28,12 +28,12 @@ from tracker.ilp.relax import Relaxation
 
 _INTEGRAL = 1e-6
 _SLACK = 1e-9
-_COLUMNS_PER_ROW = 4  # how many columns per row the first integer program of a cluster may choose from
+_WHOLE_ROWS = 3000  # components up to this size are one cluster from the start
 
 
 @dataclass(frozen=True)
 class Repaired:
-    """values: (C,) binary, None when time ran out.   bound: proven.   whole: a cluster took in every row.
+    """values: (C,) binary, None when time ran out.   bound: proven.   whole: a program needed every column.
 
     slack: (R,) sum of the deltas of the clusters with a column in that row: see margins.
     """
@@ -47,12 +47,13 @@ class Repaired:
 
 @dataclass(frozen=True)
 class _Cluster:
-    """rows R; every column that touches them, with its value; the proven least excess."""
+    """rows R; every column that touches them, with its value; the proven least excess; if all columns were admitted."""
 
     rows: NDArray[np.int64]
     columns: NDArray[np.int64]
     values: NDArray[np.float64]
     delta: float
+    everything: bool
 
 
 class _InfeasibleError(Exception):
@@ -75,7 +76,7 @@ def repair(block: Block, relaxation: Relaxation, settings: SolverSettings, deadl
     fractional = block.matrix[:, np.flatnonzero(~integral)]
     pending = [np.unique(fractional[:, [column]].indices).astype(np.int64) for column in range(fractional.shape[1])]
     pending += [np.array([row]) for row in block.infeasible_rows(relaxed)]
-    pending = _united(pending)
+    pending = _united([*pending, *_small_components(block, np.concatenate(pending))])
     done: list[_Cluster] = []
     try:
         while True:
@@ -90,12 +91,12 @@ def repair(block: Block, relaxation: Relaxation, settings: SolverSettings, deadl
                 broken = block.infeasible_rows(values)
                 if not len(broken):
                     bound = relaxation.bound + sum(cluster.delta for cluster in done)
-                    whole = any(len(cluster.rows) == len(block.rhs) for cluster in done)
+                    whole = any(cluster.everything for cluster in done)
                     slack = np.zeros(len(block.rhs))
                     for cluster in done:
                         slack[np.unique(block.matrix[:, cluster.columns].indices)] += cluster.delta
                     return Repaired(values[:count], bound, slack, whole)
-                groups = _united([*groups, *_around(broken, by_row, done, values != relaxed)])
+                groups = _united([*groups, *_around(broken, by_row, block, done, values != relaxed, relaxation)])
             kept = {cluster.rows.tobytes(): cluster for cluster in done}
             done = [kept[rows.tobytes()] for rows in groups if rows.tobytes() in kept]
             pending = [rows for rows in groups if rows.tobytes() not in kept]
@@ -113,8 +114,7 @@ def _as_equalities(block: Block, relaxation: Relaxation) -> tuple[Block, Relaxat
         return block, relaxation
     unit = csc_array((np.ones(len(loose)), (loose, np.arange(len(loose)))), shape=(len(block.rhs), len(loose)))
     left = (block.rhs - block.matrix @ relaxation.values)[loose]
-    row_component = np.empty(len(block.rhs), np.int32)
-    row_component[block.matrix.indices] = np.repeat(block.component, np.diff(block.matrix.indptr))
+    row_component = np.unique(block.component)[_row_component(block)]
     extended = Block(
         rows=block.rows,
         columns=np.append(block.columns, np.full(len(loose), -1)),
@@ -162,16 +162,45 @@ def _entangled(clusters: list[_Cluster], reduced_cost: NDArray[np.float64], n_co
 
 
 def _around(
-    broken: NDArray[np.int64], by_row: csr_array, clusters: list[_Cluster], changed: NDArray[np.bool_]
+    broken: NDArray[np.int64],
+    by_row: csr_array,
+    block: Block,
+    clusters: list[_Cluster],
+    changed: NDArray[np.bool_],
+    relaxation: Relaxation,
 ) -> list[NDArray[np.int64]]:
-    """Per cluster, its first row with the broken rows that its changed columns touch: what it has to take in."""
+    """What each cluster has to take in: the broken rows that its changed columns touch.
+
+    Then also every row that it reaches through a column not dearer than its delta, since only such columns can be part
+    of another solution as good: clusters grow by rings, and are solved a few times only.
+    """
     found = []
     reached = np.zeros(len(changed), bool)
     for cluster in clusters:
         reached[:] = False
         reached[cluster.columns[changed[cluster.columns]]] = True
         hit = [row for row in broken if reached[by_row.indices[by_row.indptr[row] : by_row.indptr[row + 1]]].any()]
-        found.append(np.array([cluster.rows[0], *hit]))
+        if not hit:
+            continue
+        cheap = cluster.columns[relaxation.reduced_cost[cluster.columns] <= cluster.delta + _SLACK]
+        ring = np.unique(block.matrix[:, cheap].indices)
+        found.append(np.concatenate([cluster.rows[:1], hit, ring]).astype(np.int64))
+    return found
+
+
+def _small_components(block: Block, rows: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    """All rows of each component that `rows` lie in, where it is small enough to be solved as a whole."""
+    row_component = _row_component(block)
+    size = np.bincount(row_component)
+    wanted = [number for number in np.unique(row_component[rows]) if size[number] <= _WHOLE_ROWS]
+    return [np.flatnonzero(row_component == number) for number in wanted]
+
+
+def _row_component(block: Block) -> NDArray[np.int64]:
+    """(R,) component of each row."""
+    names, column_component = np.unique(block.component, return_inverse=True)
+    found = np.full(len(block.rhs), len(names), np.int64)
+    found[block.matrix.indices] = np.repeat(column_component, np.diff(block.matrix.indptr))
     return found
 
 
@@ -201,20 +230,20 @@ def _solve_cluster(
         start=block.start[columns],
     )
     nothing = float(np.minimum(cost, 0.0).sum())
-    admitted = min(len(cost) - 1, _COLUMNS_PER_ROW * len(rows))
-    limit = max(0.0, float(np.partition(cost, admitted)[admitted]))
+    ranked = np.sort(cost)
+    limit = max(0.0, float(ranked[min(len(cost) - 1, len(rows))]))
     while True:
         choice = np.flatnonzero(cost <= limit)
         found = solve_integer(program, choice, settings, deadline)
         if found.infeasible:
             if len(choice) == len(cost):
                 raise _InfeasibleError
-            limit = float(np.sort(cost)[min(len(cost) - 1, 2 * len(choice))])
+            limit = float(ranked[min(len(cost) - 1, len(choice) + len(choice) // 4 + 8)])
             continue
         if found.values is None:
             raise _OutOfTimeError
         excess = float(cost @ found.values) - nothing
         if excess <= limit + _SLACK or len(choice) == len(cost):
             delta = min(max(found.bound - nothing, 0.0), excess)
-            return _Cluster(rows, columns, found.values, delta)
-        limit = excess * (1 + _SLACK) + _SLACK
+            return _Cluster(rows, columns, found.values, delta, len(choice) == len(cost))
+        limit = min(excess, 1.5 * limit + 1e-3) * (1 + _SLACK) + _SLACK  # a larger limit may find a lower excess
