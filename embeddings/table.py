@@ -6,7 +6,8 @@ tracker reads it and prices its candidates with it. Keys are (frame, label) as t
 
 import json
 import os
-import tempfile
+import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,9 +16,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+# What numpy, zipfile and json raise on a file that is damaged or something else.
+_UNREADABLE = (OSError, EOFError, KeyError, TypeError, ValueError, zipfile.BadZipFile, zlib.error)
+
 
 class TableError(ValueError):
-    """A table file is missing, unreadable, of another kind, or holds arrays of the wrong shape."""
+    """A table file is missing, unreadable, of another kind, not writable, or holds arrays of the wrong shape."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +41,17 @@ class NodeEmbeddings:
             )
 
     def save(self, path: Path) -> None:
-        """Write one .npz, beside and then renamed."""
+        """Write one .npz, beside and then renamed. Raises TableError."""
         _save(path, "node_embeddings", self.method, self.provenance, key=self.key, vector=self.vector)
 
     @classmethod
     def load(cls, path: Path) -> "NodeEmbeddings":
         """Read one .npz. Raises TableError."""
-        arrays, method, provenance = _load(path, "node_embeddings", ("key", "vector"))
-        return cls(arrays["key"].astype(np.int64), arrays["vector"].astype(np.float32), method, provenance)
+        key, vector, method, provenance = _load(path, "node_embeddings", ("key", "vector"))
+        try:
+            return cls(key, vector, method, provenance)
+        except TableError as error:
+            raise _no_table(path, "node_embeddings", error) from error
 
 
 @dataclass(frozen=True)
@@ -67,38 +74,50 @@ class Associations:
             )
 
     def save(self, path: Path) -> None:
-        """Write one .npz, beside and then renamed."""
+        """Write one .npz, beside and then renamed. Raises TableError."""
         _save(path, "associations", self.method, self.provenance, link=self.link, score=self.score)
 
     @classmethod
     def load(cls, path: Path) -> "Associations":
         """Read one .npz. Raises TableError."""
-        arrays, method, provenance = _load(path, "associations", ("link", "score"))
-        return cls(arrays["link"].astype(np.int64), arrays["score"].astype(np.float32), method, provenance)
+        link, score, method, provenance = _load(path, "associations", ("link", "score"))
+        try:
+            return cls(link, score, method, provenance)
+        except TableError as error:
+            raise _no_table(path, "associations", error) from error
 
 
 def _save(path: Path, kind: str, method: str, provenance: Mapping[str, Any], **arrays: NDArray[Any]) -> None:
     about = json.dumps({"kind": kind, "method": method, "provenance": dict(provenance)})
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".partial")
+    partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
     try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(file, allow_pickle=False, **{"about": np.array(about), **arrays})
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        with partial.open("wb") as file:
+            np.savez_compressed(file, allow_pickle=False, about=np.array(about), **arrays)
+        partial.replace(path)
+    except OSError as error:
+        raise TableError(f"{path} could not be written: {error.strerror}") from error
+    finally:
+        partial.unlink(missing_ok=True)  # gone already, unless something went wrong
 
 
-def _load(path: Path, kind: str, names: tuple[str, ...]) -> tuple[dict[str, NDArray[Any]], str, dict[str, Any]]:
+def _load(path: Path, kind: str, names: tuple[str, str]) -> tuple[NDArray[Any], NDArray[Any], str, dict[str, Any]]:
+    """Two arrays, the first of integers, the second of numbers; the method; where it comes from."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             about = json.loads(str(file["about"]))
-            if about["kind"] != kind:
-                raise TableError(f"{path} holds {about['kind']}, wanted {kind}")
-            return {name: file[name] for name in names}, about["method"], about["provenance"]
+            found, method, provenance = about["kind"], about["method"], about["provenance"]
+            if found == kind:
+                first, second = (file[name] for name in names)
     except FileNotFoundError as error:
         raise TableError(f"{path} does not exist") from error
-    except (OSError, KeyError, ValueError) as error:
-        if isinstance(error, TableError):
-            raise
-        raise TableError(f"{path} is not a table of {kind} written by pintrack: {error}") from error
+    except _UNREADABLE as error:
+        raise _no_table(path, kind, error) from error
+    if found != kind:
+        raise TableError(f"{path} holds {found}, wanted {kind}")
+    if first.dtype.kind not in "iu" or second.dtype.kind not in "iuf":
+        raise _no_table(path, kind, f"{names[0]} is of {first.dtype}, {names[1]} of {second.dtype}")
+    return first.astype(np.int64), second.astype(np.float32), method, provenance
+
+
+def _no_table(path: Path, kind: str, reason: object) -> TableError:
+    return TableError(f"{path} is not a table of {kind} written by pintrack: {reason}")

@@ -1,5 +1,6 @@
 """The two tables: what is saved is loaded; what is no table is refused by name."""
 
+import io
 import json
 import os
 import stat
@@ -97,6 +98,12 @@ def about(**content):
     return np.array(json.dumps({"kind": "node_embeddings", "method": "", "provenance": {}, **content}))
 
 
+def npy(array):
+    file = io.BytesIO()
+    np.save(file, array)
+    return file.getvalue()
+
+
 DAMAGED = {
     "empty": lambda path: path.write_bytes(b""),
     "text": lambda path: path.write_text("frame,label\n0,1\n"),
@@ -109,7 +116,7 @@ DAMAGED = {
     "words": lambda path: write(path, about=about(), key=KEY, vector=np.array([["a"], ["b"], ["c"]])),
     "fractions": lambda path: write(path, about=about(), key=KEY + 0.5, vector=np.zeros((3, 1))),
     "shapes": lambda path: write(path, about=about(), key=KEY, vector=np.zeros((2, 1))),
-    "single array": lambda path: np.save(path.open("wb"), KEY),
+    "single array": lambda path: path.write_bytes(npy(KEY)),
     "folder": lambda path: path.mkdir(),
 }
 

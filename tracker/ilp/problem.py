@@ -15,7 +15,7 @@ The objective, to be minimised, is sum(cost * column).
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,6 +114,10 @@ class TrackingProblem:
     def layout(self) -> Layout:
         """The column layout."""
         return Layout(self.n_detections, len(self.links), len(self.divisions), self.split)
+
+    def with_bounds(self, lower: NDArray[np.int8], upper: NDArray[np.int8]) -> "TrackingProblem":
+        """The same problem under other bounds."""
+        return replace(self, lower=lower, upper=upper)
 
 
 def find_links(links: NDArray[np.integer], divisions: NDArray[np.integer]) -> NDArray[np.int64]:
