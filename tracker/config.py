@@ -1,6 +1,7 @@
 """The config file: every key with its type, default and meaning. Unknown keys are refused."""
 
 import importlib.util
+import os
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -184,7 +185,10 @@ class Config(_Section):
         """A path of the config: relative to the config's folder; `package:NAME/path` lies in an installed package."""
         if value.startswith("package:"):
             return _package_path(value)
-        return self._folder / Path(value).expanduser()
+        place = self._folder / Path(value).expanduser()
+        if ".." not in place.parts:
+            return place
+        return Path(os.path.realpath(place.parent), place.name)  # `new/../images` is there before `new` is
 
     def at(self, folder: Path) -> "Config":
         """The same config, its relative paths counted from `folder`."""
