@@ -57,7 +57,7 @@ def replace(name: str, *frames: np.ndarray[Any, Any]) -> None:
 def test_missing_movies(bad):
     bad(
         '[data]\nsegmentation = "mask"',
-        "no masks at mask: there is no mask in .; did you mean masks?",
+        "no masks at mask: there is no mask in .; did you mean masks or images?",
     )
     bad(
         MASKS + 'images = "elsewhere/01"',

@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated, Any, ParamSpec
+from typing import Annotated, Any, ParamSpec, TextIO
 
 import typer
 from rich.console import Console
@@ -18,6 +18,7 @@ from tracker.errors import PintrackError
 from tracker.pipeline import Progress
 
 P = ParamSpec("P")
+_FILE_COLUMNS = 240
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Only errors.")]
 Verbose = Annotated[bool, typer.Option("--verbose", "-v", help="More messages.")]
@@ -30,12 +31,17 @@ Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is th
 
 def output() -> Console:
     """Results go here."""
-    return Console(highlight=False, soft_wrap=True)
+    return Console(highlight=False, soft_wrap=True, width=_width(sys.stdout))
 
 
 def messages() -> Console:
     """Progress and errors go here."""
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return Console(stderr=True, highlight=False, soft_wrap=True, width=_width(sys.stderr))
+
+
+def _width(stream: TextIO) -> int | None:
+    """In a file or a pipe lines are not broken at the width of a terminal."""
+    return None if stream.isatty() else _FILE_COLUMNS
 
 
 def configure(quiet: bool, verbose: bool) -> None:

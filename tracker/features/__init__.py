@@ -75,8 +75,8 @@ def compute_feature(context: FeatureContext, family: Family, name: str) -> NDArr
 
 def unknown_feature(name: str, family: str, more: list[str]) -> str:
     """The message for a feature that does not exist, with the nearest that does."""
-    known = known_features(family) + more  # type: ignore[arg-type]
+    known = sorted({*known_features(family), *more})  # type: ignore[arg-type]
     near = difflib.get_close_matches(name, known, n=1)
     elsewhere = [kind for kind in ("link", "division", "detection") if kind != family and name in known_features(kind)]
-    hint = f"; did you mean {near[0]!r}?" if near else f"; it exists on {elsewhere[0]}s" if elsewhere else ""
-    return f"unknown {family} feature {name!r}{hint} Known: {', '.join(sorted(known))}"
+    hint = f"; did you mean {near[0]!r}?" if near else f"; it exists on {elsewhere[0]}s." if elsewhere else "."
+    return f"unknown {family} feature {name!r}{hint} Known: {', '.join(known)}"

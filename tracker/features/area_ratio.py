@@ -27,4 +27,5 @@ def division(context: FeatureContext) -> NDArray[np.float64]:
 
 
 def _ratio(one: NDArray[np.float64], other: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.minimum(one, other) / np.maximum(one, other)
+    with np.errstate(invalid="ignore"):  # two empty areas give NaN, which the caller reports
+        return np.minimum(one, other) / np.maximum(one, other)

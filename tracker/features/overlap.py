@@ -27,8 +27,8 @@ def link(context: FeatureContext) -> NDArray[np.float64]:
 def division(context: FeatureContext) -> NDArray[np.float64]:
     """Intersection over union of the parent's mask and both children's together. Returns (H,) in [0, 1].
 
-    Children of different frames are laid over each other; with the shift "centroid" the parent is moved to
-    each child in turn, and the intersections are added.
+    The areas and the intersections of the two children are added: within a frame they cannot overlap. Children of
+    different frames can, and with the shift "centroid" the parent is moved to each in turn; then 1 is the most.
     """
     common = _intersections(context)[context.graph.division_links].sum(axis=1)
     area = context.column("area_px", "overlap")
@@ -78,7 +78,7 @@ class _Pixels:
 
     def __init__(self, mask: NDArray[np.generic]) -> None:
         flat = np.flatnonzero(mask)
-        label = mask.ravel()[flat]
+        label = mask.ravel()[flat].astype(np.int64)  # as detections have them; numpy compares uint64 with it as float
         order = np.argsort(label, kind="stable")
         self._shape = mask.shape
         self._label = label[order]

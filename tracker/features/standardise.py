@@ -26,7 +26,7 @@ class Standardiser:
 
     def __call__(self, column: NDArray[np.float64]) -> NDArray[np.float64]:
         """(K,) z-scores."""
-        # Rounding can leave a std of 1e-17 in a constant column; dividing by it would make noise a feature.
-        if self.std <= 1e-12 * max(1.0, abs(self.mean)):
+        # Rounding leaves a constant column a std of about 1e-16 of its mean; dividing by it would make noise a feature.
+        if self.std <= 1e-12 * abs(self.mean):
             return np.zeros(len(column))
         return (column - self.mean) / self.std
