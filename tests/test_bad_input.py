@@ -1,8 +1,6 @@
 """Every mistake that an input can have: one paragraph on stderr, exit code 2, and nothing written."""
 
-import errno
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,9 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
-from command_line import MASK, refused, track, tree, write_movie, write_walk
+from command_line import MASK, refused, track, write_movie, write_walk
 
-import tracker.io.result
 from tracker.io.tracks_csv import read_tracks_csv
 
 MASKS = '[data]\nsegmentation = "masks"\n'
@@ -290,89 +287,3 @@ def test_empty_frames_between_are_no_mistake(capsys):
     assert read_tracks_csv(Path("result/tracks.csv")).t.tolist() == [0, 0, 2, 2]
     assert Path("result/ctc/mask001.tif").is_file()
     assert capsys.readouterr() == ("", "")
-
-
-# ---- the result folder
-
-
-def test_an_existing_result_stays(capsys):
-    Path("config.toml").write_text(MASKS)
-    assert track("run", "config.toml", "-q") == 0
-    refused(
-        capsys,
-        f"the result folder {Path('result').resolve()} exists already. Name another [output] path, or replace it "
-        "with --overwrite",
-        "run", "config.toml",
-    )  # fmt: skip
-    Path("result/notes.txt").write_text("mine")
-    assert track("run", "config.toml", "--overwrite", "--set", "data.frames=[0,2]", "-q") == 0
-    assert len(read_tracks_csv(Path("result/tracks.csv")).t) == 4
-    assert Path("result/notes.txt").read_text() == "mine"
-
-
-def test_a_folder_that_is_no_result_is_never_overwritten(capsys):
-    Path("config.toml").write_text(MASKS)
-    message = (
-        f"{Path('images').resolve()} will not be overwritten: it is no earlier result (it has no run.json) but holds "
-        "t000.tif, t001.tif, t002.tif, t003.tif. Name another [output] path, or empty this folder yourself"
-    )
-    refused(capsys, message, "run", "config.toml", "--output", "images", "--overwrite")
-
-
-def full_disk(*_: object, **__: object) -> None:
-    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-
-@pytest.mark.parametrize("writer", ["write_tracks_csv", "write_geff", "write_ctc", "write_json"])
-@pytest.mark.parametrize("overwrite", [False, True])
-def test_disk_full(capsys, monkeypatch, writer, overwrite):
-    Path("config.toml").write_text(MASKS + '[output]\npath = "new/result"')
-    if overwrite:
-        assert track("run", "config.toml", "-q") == 0
-    monkeypatch.setattr(tracker.io.result, writer, full_disk)
-    refused(
-        capsys,
-        f"the result cannot be written to {Path('new/result').resolve()}: No space left on device. Everything there "
-        "is as it was. Free some space, or name an [output] path on another disk",
-        "run", "config.toml", *(["--overwrite"] if overwrite else []),
-    )  # fmt: skip
-    assert Path("new").exists() == overwrite
-
-
-def test_disk_full_as_the_config_is_written(capsys, monkeypatch):
-    monkeypatch.setattr(Path, "write_text", full_disk)
-    refused(
-        capsys,
-        "the config cannot be written to config.toml: No space left on device. Name another place with --output",
-        "init",
-    )
-
-
-# ---- nothing that tells the truth reaches the solution
-
-
-def test_a_parent_column_changes_nothing():
-    rng = np.random.default_rng(3)
-    count, found = 40, {}
-    place = np.repeat(rng.uniform(0, 50, (10, 2)), 4, axis=0) + rng.normal(0, 2, (count, 2))
-    lines = [f"{k + 1},{k % 4},{y:.3f},{x:.3f}" for k, (y, x) in enumerate(place)]
-    true_parent = np.array([k if k % 4 else -1 for k in range(count)])
-    columns = {"none": None, "true": true_parent, "shuffled": rng.permutation(true_parent), "all": np.full(count, 1)}
-    for name, parent in columns.items():
-        header = "id,t,y,x" + ("" if parent is None else ",parent_id")
-        rows = lines if parent is None else [f"{line},{own}" for line, own in zip(lines, parent, strict=True)]
-        Path("points.csv").write_text("\n".join([header, *rows]))
-        assert track("run", "--points", "points.csv", "--output", name, "-q") == 0
-        found[name] = Path(name, "tracks.csv").read_bytes()
-    assert set(found.values()) == {found["none"]}
-    assert read_tracks_csv(Path("none/tracks.csv")).parent_id.max() > 0
-
-
-def test_the_truth_changes_nothing():
-    Path("truth.csv").write_text("id,t,y,x,parent_id\n7,0,1.5,1,-1\n3,0,9,9,-1\n4,1,2,1,7\n9,1,9,8,3\n")
-    Path("wrong.csv").write_text("id,t,y,x,parent_id\n7,0,1.5,1,-1\n3,0,9,9,-1\n4,1,2,1,3\n9,1,9,8,7\n")
-    assert track("run", "--points", "points.csv", "--output", "alone", "-q") == 0
-    for name, errors in (("truth", 0), ("wrong", 2)):
-        assert track("run", "--points", "points.csv", "--truth", f"{name}.csv", "--output", name, "-q") == 0
-        assert tree(Path(name))["tracks.csv"] == tree(Path("alone"))["tracks.csv"]
-        assert json.loads(Path(name, "metrics.json").read_text())["fn_edges"] == errors

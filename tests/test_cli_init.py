@@ -79,9 +79,7 @@ def test_several_movies(challenge, capsys):
     assert track("init", "movie", "--sequence", "02", "--overwrite") == 0
     assert capsys.readouterr().err == ""
     assert read_data()["images"] == "movie/02"
-    refused(
-        capsys, "--sequence 03: no such movie; found 01, 02", "init", "movie", "--sequence", "03", "-o", "new.toml"
-    )
+    refused(capsys, "--sequence 03: no such movie; found 01, 02", "init", "movie", "--sequence", "03", "-o", "new.toml")
 
 
 def test_images_and_masks(capsys):
@@ -141,8 +139,8 @@ def test_every_key_is_there_with_its_meaning(challenge):
                 line = next(line for line in section.splitlines() if re.match(rf"(# )?{key} =", line))
                 assert inner.description, key
                 assert line.endswith(f"# {inner.description}"), key
-    for key in Term.model_fields:
-        assert re.search(rf"^# {key} = .*# |^# feature = ", text, re.MULTILINE), key
+    for key, inner in Term.model_fields.items():
+        assert re.search(rf"^# {key} = .*# {re.escape(inner.description)}$", text, re.MULTILINE), key
 
 
 def test_what_is_commented_out_can_be_switched_on(challenge):
@@ -150,8 +148,8 @@ def test_what_is_commented_out_can_be_switched_on(challenge):
     text = Path("config.toml").read_text()
     text = text.replace("# scale =", "scale = [0.5, 0.5]").replace("# frames =", "frames = [0, 3]")
     for line in ("[[costs.terms]]", 'on = "link"', 'feature = "overlap"', "weight = -1.0", 'standardise = "zscore"'):
-        assert f"# {line}" in text
-        text = text.replace(f"# {line}", line)
+        assert f"\n# {line}" in text
+        text = text.replace(f"\n# {line}", f"\n{line}")
     Path("config.toml").write_text(text)
     config = runs()["config"]
     assert config["data"]["scale"] == [0.5, 0.5]

@@ -46,9 +46,7 @@ def moved(pixels, by, shape):
 def shared(context, parent, child):
     """Pixels that the parent, moved as the shift says, and the child have in common."""
     detections, movie = context.graph.detections, context.masks
-    pixels = [
-        np.argwhere(movie.pixels[int(detections.frame[row])] == detections.label[row]) for row in (parent, child)
-    ]
+    pixels = [np.argwhere(movie.pixels[int(detections.frame[row])] == detections.label[row]) for row in (parent, child)]
     by = np.zeros(detections.ndim, int)
     if context.overlap_shift == "centroid":
         by = np.round(pixels[1].mean(axis=0) - pixels[0].mean(axis=0)).astype(int)
@@ -122,7 +120,7 @@ def mask(*rows):
 
 
 def test_by_hand():
-    """The parent covers four pixels; one child two of them, the other one and a half outside.
+    """The parent covers four pixels; one child two of them, the other one of them and one more.
 
     Links: 2 / (4 + 2 - 2) and 1 / (4 + 2 - 1); division: 3 / (4 + 4 - 3).
     """

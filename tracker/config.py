@@ -85,13 +85,13 @@ class Term(_Section):
     """One term of the cost: weight times feature. Lower cost is better."""
 
     on: Literal["link", "division", "detection"]
-    """What it prices."""
+    """What it prices: link, division or detection."""
     feature: str
     """Which feature; `track check` lists them."""
     weight: Finite = 1.0
     """Positive punishes large values, negative rewards them."""
     standardise: Literal["zscore", "none"] = "none"
-    """zscore: subtract the mean, divide by the standard deviation over all candidates of the family."""
+    """zscore: minus the mean, over the standard deviation of all candidates of its kind; none: as it is."""
 
 
 class CostSettings(_Section):

@@ -72,14 +72,9 @@ def _keys_without_section(model: type[BaseModel]) -> list[str]:
 
 def _terms(terms: tuple[Term, ...]) -> list[str]:
     if not terms:
-        return [
-            "# [[costs.terms]]               # any number of these, added to the preset",
-            '# on = "link"                   # link | division | detection',
-            '# feature = "overlap"',
-            "# weight = -1.0                 # negative: more overlap is better",
-            '# standardise = "zscore"        # zscore | none',
-            "",
-        ]
+        example = Term(on="link", feature="overlap", weight=-1.0, standardise="zscore")
+        lines = ["[[costs.terms]]                 # Any number of these; they add to the preset.", *_keys(example)]
+        return [*(f"# {line}" for line in lines), ""]
     lines = []
     for term in terms:
         lines += ["[[costs.terms]]", *_keys(term), ""]

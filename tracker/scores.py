@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from embeddings.table import Associations, NodeEmbeddings, TableError
 from tracker.candidates import CandidateGraph
 from tracker.detections import Detections
-from tracker.errors import InputError
+from tracker.errors import InputError, first_five
 from tracker.io.geff_scores import read_link_scores
 
 
@@ -37,8 +37,10 @@ def load_associations(path: Path, graph: CandidateGraph) -> NDArray[np.float64]:
         table = Associations.load(path)
     except TableError as error:
         raise InputError(f"associations.path: {error}") from error
-    if not np.isfinite(table.score).all():
-        raise InputError(f"{path}: {int((~np.isfinite(table.score)).sum())} scores are NaN or infinite")
+    bad = np.flatnonzero(~np.isfinite(table.score))
+    if len(bad):
+        named = first_five(f"{t}:{label} -> {t2}:{label2}" for (t, label), (t2, label2) in table.link[bad].tolist())
+        raise InputError(f"{path} must hold finite scores; NaN or infinite for {named}. Compute the associations again")
     ends = np.column_stack([detections.rows_of(table.link[:, end, 0], table.link[:, end, 1]) for end in (0, 1)])
     known = (ends >= 0).all(axis=1)
     if len(ends) and not known.any():

@@ -57,9 +57,12 @@ def run(
         loaded = _with_output(loaded, result)
     with progress(quiet or as_json) as say:
         done = run_pipeline(loaded, overwrite=overwrite, plot=plot, progress=say)
-    if beside is not None:
-        write_config(loaded, beside, title="Written by track run; `track run` this file to repeat it.")
     written = loaded.path(loaded.output.path)
+    if beside is not None:
+        try:
+            write_config(loaded, beside, title="Written by track run; `track run` this file to repeat it.")
+        except OutputError as error:
+            raise OutputError(f"the result is complete in {written}, but {error}") from error
     if as_json:
         report = json.loads((written / "run.json").read_text(encoding="utf-8"))
         print_json(report if done.metrics is None else {**report, "metrics": done.metrics})

@@ -2,6 +2,7 @@
 
 import difflib
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -31,7 +32,7 @@ def read_link_scores(path: Path, name: str, detections: Detections) -> LinkScore
 
     Nodes are matched by (t, label) where the geff has a property called label (or segmentation_id, ...), by node id
     where our detections are points with those ids, else by position: the nearest detection of the frame, if it lies
-    within half the median distance between neighbours. Raises InputError when the property is unknown, a score is
+    within half the median distance between neighbours there. Raises InputError when the property is unknown, a score is
     not finite, or fewer than half of the nodes in our frames match.
     """
     try:
@@ -58,12 +59,21 @@ def read_link_scores(path: Path, name: str, detections: Detections) -> LinkScore
         )
     edges = np.asarray(content["edge_ids"]).astype(np.int64).reshape(-1, 2)
     stored = content["edge_props"][name]
-    score = np.asarray(stored["values"], np.float64).reshape(len(edges), -1)[:, 0]
+    values = np.asarray(stored["values"])
+    if values.ndim != 1 or values.dtype.kind not in "biuf":
+        shape = f"{values.shape[1:]} " if values.ndim > 1 else ""
+        raise InputError(f"link property {name!r} of {path} must be one number per link, found {shape}{values.dtype}")
+    score = values.astype(np.float64)
     if stored["missing"] is not None:
         present = ~np.asarray(stored["missing"])
         edges, score = edges[present], score[present]
     order = np.argsort(nodes.id)
-    ends = rows[order[np.searchsorted(nodes.id, edges, sorter=order)]]
+    place = order[np.minimum(np.searchsorted(nodes.id, edges, sorter=order), len(order) - 1)]
+    lost = edges[(nodes.id[place] != edges).any(axis=1)].tolist()
+    if lost:
+        named = first_five(f"{parent} -> {child}" for parent, child in lost)
+        raise InputError(f"links of {path} name nodes that it does not hold: {named}. Write the geff again")
+    ends = rows[place]
     bad = np.flatnonzero(~np.isfinite(score))
     if len(bad):
         named = first_five(f"{parent} -> {child}" for parent, child in edges[bad].tolist())
@@ -95,13 +105,13 @@ def _match(
     starts = detections.starts
     if position.shape[1] != detections.ndim:
         return rows, "position"
-    for step, t in enumerate(detections.frames):
-        own = np.flatnonzero(frame == t)
-        here = detections.position[starts[step] : starts[step + 1]]
-        if not len(own) or not len(here):
-            continue
-        tree = cKDTree(here)
-        reach = 0.5 * float(np.median(tree.query(here, k=2)[0][:, 1])) if len(here) > 1 else np.inf
-        distance, index = tree.query(position[own] * detections.scale)
-        rows[own] = np.where(distance <= reach, index + starts[step], -1)
+    trees = [cKDTree(detections.position[low:high]) for low, high in pairwise(starts.tolist())]
+    spacing = np.array([np.median(tree.query(tree.data, k=2)[0][:, 1]) if tree.n > 1 else np.nan for tree in trees])
+    lone = np.isnan(spacing)
+    spacing[lone] = np.inf if lone.all() else np.median(spacing[~lone])  # as far as elsewhere in the movie
+    for step, tree in enumerate(trees):
+        own = np.flatnonzero(frame == detections.frames[step])
+        if len(own) and tree.n:
+            distance, index = tree.query(position[own] * detections.scale)
+            rows[own] = np.where(distance <= 0.5 * spacing[step], index + starts[step], -1)
     return rows, "position"

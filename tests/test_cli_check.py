@@ -1,0 +1,83 @@
+"""track check: what can be known before work starts."""
+
+import json
+from pathlib import Path
+
+import pytest
+from command_line import refused, track, tree, write_walk
+
+CONFIG = '[data]\nimages = "images"\nsegmentation = "masks"\n'
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with a movie of two cells and a config."""
+    monkeypatch.chdir(write_walk(tmp_path))
+    (tmp_path / "config.toml").write_text(CONFIG)
+    return tmp_path
+
+
+def test_check_prints_sizes_and_writes_nothing(capsys, folder):
+    before = tree(folder)
+    assert track("check", "config.toml") == 0
+    output = capsys.readouterr()
+    assert output.err == ""
+    lines = [line.strip().split(maxsplit=1) for line in output.out.splitlines()]
+    assert lines[:5] == [
+        ["frames", "4"], ["detections", "8"], ["links", "12"], ["divisions", "6"], ["columns", "42"],
+    ]  # fmt: skip
+    assert [line[1] for line in lines if line[0] == "term"] == [
+        "+1 x link distance (z-score)",
+        "+1 x division distance (z-score)",
+    ]
+    assert "intensity_mean" in output.out
+    assert tree(folder) == before
+
+
+def test_check_json(capsys):
+    assert track("check", "config.toml", "--json", "--set", "candidates.divisions=split") == 0
+    found = json.loads(capsys.readouterr().out)
+    memory = found.pop("memory_mb")
+    assert 20 < memory < 10_000
+    assert found == {
+        "frames": 4,
+        "detections": 8,
+        "links": 12,
+        "divisions": 0,
+        "columns": 44,
+        "terms": [{"on": "link", "feature": "distance", "weight": 1.0, "standardise": "zscore"}],
+        "features": {
+            "link": found["features"]["division"],
+            "division": [
+                "area_ratio", "association", "constant", "distance", "embedding_distance", "frame_gap",
+                "intensity_difference", "overlap",
+            ],
+            "detection": [
+                "constant", "area_px", "border_distance_px", "equivalent_diameter_px", "intensity_mean",
+            ],
+        },
+        "notes": [],
+    }  # fmt: skip
+
+
+def test_check_notes_what_is_odd(capsys, folder):
+    (folder / "cells.csv").write_text("id,t,y,x\n1,0,1,1\n2,1,1,1\n3,1,90,90\n4,3,5,5\n")
+    (folder / "result").mkdir()
+    (folder / "points.toml").write_text('[data]\npoints = "cells.csv"\n[candidates]\nmax_distance = 9.0\n')
+    notes = [
+        "frames without detections: t = 2",
+        "detections without any candidate link: 1:3, 3:4 (frame:label)",
+        f"the result folder {folder}/result exists already. Name another [output] path, or replace it with --overwrite",
+    ]
+    assert track("check", "points.toml") == 0
+    assert capsys.readouterr().err.splitlines() == [f"note: {note}" for note in notes]
+    assert track("check", "points.toml", "--json") == 0
+    output = capsys.readouterr()
+    assert json.loads(output.out)["notes"] == notes
+    assert output.err == ""
+
+
+def test_check_finds_a_missing_truth(capsys):
+    refused(
+        capsys, "data.truth: there is no 01_GT", "check", "config.toml", "--set", "data.truth=01_GT",
+    )  # fmt: skip

@@ -1,0 +1,124 @@
+"""track run, with a config and without one."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+from command_line import refused, track, tree, write_walk
+
+from tracker.io.tracks_csv import read_tracks_csv
+
+CONFIG = '[data]\nimages = "images"\nsegmentation = "masks"\n'
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder, with a movie of two cells and a config."""
+    monkeypatch.chdir(write_walk(tmp_path))
+    (tmp_path / "config.toml").write_text(CONFIG)
+    return tmp_path
+
+
+# ---- without a config
+
+
+def test_a_run_without_config_leaves_one_that_repeats_it(capsys, folder):
+    assert track("run", "--images", "images", "--segmentation", "masks", "--output", "out/result") == 0
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == f"result in {folder}/out/result, its config in {folder}/out/result.toml"
+    assert sorted(path.name for path in Path("out").iterdir()) == ["result", "result.toml"]
+    text = Path("out/result.toml").read_text()
+    assert 'images = "../images" ' in text
+    assert 'path = "result" ' in text
+    first = tree(Path("out/result"))
+    assert track("run", "out/result.toml", "-q") == 2
+    assert track("run", "out/result.toml", "--overwrite", "-q") == 0
+    again = tree(Path("out/result"))
+    assert first.keys() == again.keys()
+    changed = {name for name in first if first[name] != again[name]}
+    assert changed == {"run.json"}  # seconds and memory
+    configs = [json.loads(content["run.json"])["config"] for content in (first, again)]
+    assert configs[0] == configs[1]
+
+
+def test_points_without_config(capsys, folder):
+    (folder / "cells.csv").write_text("id,t,y,x\n4,0,1,1\n2,1,1,2\n")
+    assert track("run", "--points", "cells.csv", "--set", "data.unit=micrometer", "-q") == 0
+    assert capsys.readouterr() == ("", "")
+    assert 'unit = "micrometer"' in Path("result.toml").read_text()
+    table = Path("result/tracks.csv").read_text().splitlines()
+    assert table == ["id,t,y,x,label,track_id,parent_id,margin,margin_in", *table[1:]]
+    assert [line.split(",")[:7] for line in table[1:]] == [
+        ["4", "0", "1.0", "1.0", "4", "1", "-1"],
+        ["2", "1", "1.0", "2.0", "2", "1", "4"],
+    ]
+    assert not Path("result/ctc").exists()
+
+
+def test_a_run_without_config_refuses(capsys, folder):
+    refused(capsys, "give a config file, or --segmentation (with --images), or --points", "run", "--images", "images")
+    refused(
+        capsys,
+        "--images, --points cannot be combined with a config file; set it there, or with --set data.images=PATH",
+        "run", "config.toml", "--images", "images", "--points", "a.csv",
+    )  # fmt: skip
+    refused(
+        capsys,
+        "options: [data]: give either segmentation (masks) or points, found both",
+        "run", "--segmentation", "masks", "--points", "a.csv",
+    )  # fmt: skip
+    (folder / "result.toml").write_text("mine")
+    refused(
+        capsys,
+        f"{folder}/result.toml exists already. Name another --output, or replace it with --overwrite",
+        "run", "--segmentation", "masks",
+    )  # fmt: skip
+
+
+# ---- with a config
+
+
+def test_set_overrides_the_file(capsys):
+    settings = ["data.frames=[1, 4]", "data.unit=µm", "candidates.divisions=none", 'output.path="else where"']
+    assert track("run", "config.toml", "--json", *(part for text in settings for part in ("--set", text))) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["config"]["data"]["frames"] == [1, 4]
+    assert report["config"]["data"]["unit"] == "µm"
+    assert report["counts"]["divisions"] == 0
+    assert read_tracks_csv(Path("else where/tracks.csv")).t.tolist() == [1, 1, 2, 2, 3, 3]
+
+
+def test_set_names_itself_when_it_is_wrong(capsys):
+    refused(
+        capsys,
+        "--set: [solver] gapp: unknown key; did you mean 'gap'?",
+        "run", "config.toml", "--set", "solver.gapp=0",
+    )  # fmt: skip
+    refused(
+        capsys,
+        "--set wants section.key=VALUE, such as solver.gap=0.01, found 'gap=0'",
+        "check", "config.toml", "--set", "gap=0",
+    )  # fmt: skip
+
+
+def test_output_is_counted_from_the_current_folder(folder, monkeypatch):
+    (folder / "elsewhere").mkdir()
+    monkeypatch.chdir(folder / "elsewhere")
+    assert track("run", "../config.toml", "--output", "mine", "-q") == 0
+    assert track("run", "../config.toml", "-q") == 0
+    assert (folder / "elsewhere/mine/run.json").is_file()
+    assert (folder / "result/run.json").is_file()
+
+
+def test_plot(folder):
+    assert track("run", "config.toml", "--plot", "-q") == 0
+    assert (folder / "result/overview.png").read_bytes().startswith(b"\x89PNG")
+    assert "overview.png" in json.loads((folder / "result/run.json").read_text())["files"]
+
+
+def test_plot_without_matplotlib_is_told_before_the_work(capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setattr("tracker.pipeline.solve", None)
+    assert track("run", "config.toml", "--plot") == 2
+    assert 'pip install "pintrack[plot]"' in capsys.readouterr().err

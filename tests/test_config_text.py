@@ -1,0 +1,87 @@
+"""Configs as text: what is written is read back, and says what it means."""
+
+import json
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from tracker.config import AssociationSettings, Config, load_config, make_config
+from tracker.config_text import relative_to, render_config, write_config
+from tracker.errors import OutputError
+
+MASKS = {"data": {"segmentation": "masks"}}
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [("/a/b/c", "c"), ("/a/d", "../d"), ("package:x/y", "package:x/y"), (None, None)],
+)
+def test_relative_to(path, expected):
+    assert relative_to(path, Path("/a/b")) == expected
+
+
+FULL = {
+    "data": {
+        "images": 'dish "7"\\ü.tif', "segmentation": "masks", "truth": "t", "scale": [2, 0.1], "unit": "µm",
+        "frames": [0, 20], "every": 3, "channel": 1,
+    },
+    "candidates": {
+        "neighbors": 0, "direction": "both", "max_distance": 1e-7, "max_frame_gap": 3, "divisions": "split",
+        "pairs_per_parent": 4, "division_max_distance": 2.5,
+    },
+    "costs": {
+        "preset": "none", "appear": -1, "disappear": 1e300, "division": 0.1, "detection": -2.5, "border_px": 7,
+        "terms": [
+            {"on": "link", "feature": "overlap", "weight": -0.3, "standardise": "zscore"},
+            {"on": "detection", "feature": "my column"},
+        ],
+    },
+    "features": {"overlap_shift": [-1, 4]},
+    "embeddings": {"path": "e.npz"},
+    "associations": {"geff": "g.geff", "property": "p"},
+    "solver": {"backend": "scip", "gap": 0.01, "time_limit_s": 60, "threads": 2, "seed": 9},
+    "output": {"path": "out", "margins": "none"},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("content", [MASKS, {"data": {"points": "p.csv"}}, FULL])
+def test_a_config_is_written_and_read_back(tmp_path, content):
+    config = make_config(content)
+    path = tmp_path / "new" / "my.toml"
+    write_config(config, path, title="One line.\nAnother.")
+    assert path.read_text(encoding="utf-8").startswith("# One line.\n# Another.\n\n[data]\n")
+    assert load_config(path) == config.at(path.parent)
+    assert os.listdir(path.parent) == ["my.toml"]
+
+
+@pytest.mark.parametrize("content", [MASKS, FULL])
+def test_a_config_goes_through_json(content):
+    config = make_config(content)
+    text = config.model_dump_json()
+    assert make_config(json.loads(text, parse_constant=pytest.fail)) == config
+
+
+def test_full_names_every_key():
+    optional = {"points"}  # excluded by segmentation
+    for name, described in Config.model_fields.items():
+        model = {"embeddings": type(make_config(FULL).embeddings), "associations": AssociationSettings}.get(
+            name, described.annotation
+        )
+        assert set(model.model_fields) - set(FULL[name]) - optional == ({"path"} if name == "associations" else set())
+
+
+def test_every_key_says_what_it_means():
+    for line in render_config(make_config(MASKS)).splitlines():
+        assert not line or re.fullmatch(r"(# )?(\[\w+\]|\[\[costs\.terms\]\] .*|\w+ =.* # \S.*\.)", line), line
+
+
+def test_a_config_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError) as error:
+        write_config(make_config(MASKS), tmp_path / "file" / "deep" / "my.toml", title="")
+    assert str(error.value) == (
+        f"the config cannot be written to {tmp_path}/file/deep/my.toml: Not a directory. "
+        "Name another place with --output"
+    )

@@ -1,0 +1,39 @@
+"""What the packages import: light where it must be, and each its own."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import embeddings
+import tracker
+
+
+def test_the_pipeline_leaves_heavy_packages_alone():
+    program = (
+        "import sys, tracker.pipeline, tracker.cli\n"
+        "heavy = ('torch', 'torchvision', 'traccuracy', 'matplotlib', 'motile')\n"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def imported(package: object) -> dict[str, set[str]]:
+    """Top-level packages that each file of a package imports, anywhere in it."""
+    found = {}
+    for path in sorted(Path(package.__file__).parent.rglob("*.py")):
+        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+        names += [node.module for node in nodes if isinstance(node, ast.ImportFrom) and node.module]
+        found[str(path)] = {name.split(".")[0] for name in names}
+    return found
+
+
+def test_tracker_knows_no_torch_and_embeddings_no_solver():
+    files = imported(tracker)
+    assert len(files) > 30
+    assert not {path for path, names in files.items() if names & {"torch", "torchvision", "lightning", "timm"}}
+    files = imported(embeddings)
+    assert files
+    assert not {path for path, names in files.items() if names & {"ilpy", "motile", "highspy", "pyscipopt", "gurobipy"}}
