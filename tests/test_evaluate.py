@@ -2,7 +2,6 @@
 
 import json
 import re
-import sys
 import warnings
 from dataclasses import replace
 
@@ -185,7 +184,7 @@ def test_metrics_as_json(tmp_path, capsys):
 
 
 def test_without_traccuracy(monkeypatch):
-    monkeypatch.setitem(sys.modules, "traccuracy", None)
+    monkeypatch.setattr("tracker.evaluate.importlib.util.find_spec", lambda name: None)
     message = (
         "evaluating against a ground truth needs the package traccuracy, which is not installed. "
         'Install it with: pip install "pintrack[eval]"'

@@ -151,7 +151,7 @@ def test_any_lineage_can_be_drawn(tmp_path: Path, name: str) -> None:
 
 
 def test_without_matplotlib_the_message_says_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "matplotlib.backends.backend_agg", None)
+    monkeypatch.setattr("tracker.plot.importlib.util.find_spec", lambda name: None)
     with pytest.raises(MissingExtraError) as caught:
         plot_overview(tmp_path / "overview.png", chains(2), None, None)
     assert str(caught.value) == (

@@ -1,6 +1,7 @@
 """How well a lineage agrees with the ground truth: the metrics of traccuracy behind one function."""
 
 import contextlib
+import importlib.util
 import io
 import math
 import re
@@ -65,6 +66,12 @@ class Metrics:
         return asdict(self) | {"warnings": list(self.warnings)}
 
 
+def require_traccuracy() -> None:
+    """Raise MissingExtraError without traccuracy: ask before any work is done."""
+    if importlib.util.find_spec("traccuracy") is None:
+        raise MissingExtraError("traccuracy", "eval", "evaluating against a ground truth")
+
+
 def evaluate(
     prediction: Lineage,
     truth: Truth,
@@ -85,11 +92,7 @@ def evaluate(
 
     Raises TruthError when there is nothing to compare, MissingExtraError without traccuracy.
     """
-    with _quiet():
-        try:
-            import traccuracy  # noqa: F401
-        except ImportError as error:
-            raise MissingExtraError("traccuracy", "eval", "evaluating against a ground truth") from error
+    require_traccuracy()
     notes: list[str] = []
     prediction, truth = _same_frames(prediction, truth, notes)
     if not len(truth):

@@ -2,11 +2,13 @@
 
 margin(u) = (optimum if u's chosen way out - its link, division or end - were forbidden) - optimum >= 0, and likewise
 for v's way in. With duals y, every lineage costs at least  L + sum_j max(0, rc_j) over the columns it uses
-+ sum_j max(0, -rc_j) over those it does not (L: the duals' bound, rc: reduced costs over *all* columns). Forbidding the
-chosen way therefore costs at least the cheapest other way's max(0, rc), plus the chosen column's max(0, -rc), less what
-the optimum itself lies above L around there (`Solution.slack`). Columns that dominance left out of the solve take no
-part in L: a lineage needs one only where the choice that dominates it is the forbidden one. Their rc may be negative,
-and one may join parts of the problem that were solved apart, so it also gives up the slack around its other rows.
++ sum_j max(0, -rc_j) over those it does not (L: the duals' bound, rc: reduced costs over *all* columns). Forbidding a
+column therefore costs at least max(0, rc) of the cheapest other way of *each* of its ends, a link's parent and child,
+less what the optimum itself lies above L around there (`Solution.slack`).
+
+Columns that dominance left out of the solve take no part in L: a lineage needs one only where the choice that dominates
+it is the forbidden one. Their rc may be negative, and one may join parts of the problem that were solved apart, so it
+also gives up the slack around its other rows.
 
 A small margin means that the model nearly said something else: ask a person there. Infinite: there is no other way.
 """
@@ -35,43 +37,72 @@ class Margins:
 
 def bound_margins(problem: TrackingProblem, solution: Solution) -> Margins:
     """Lower bounds of all margins from the reduced costs of one solve."""
-    layout, count = problem.layout, problem.n_detections
+    with np.errstate(invalid="ignore"):  # NaN, where there are no duals, stays NaN
+        return _bound_margins(problem, solution)
+
+
+def _bound_margins(problem: TrackingProblem, solution: Solution) -> Margins:
+    layout, count, chosen = problem.layout, problem.n_detections, solution.values
+    switch = _switching_costs(problem, solution)
+    leave = np.where(chosen, switch, 0.0)
+    others = np.where(chosen, np.inf, switch)
+    parent, child = problem.links.T
+    mother, one, other = problem.divisions.T
+    rows = np.arange(count)
+    # Per detection, the cheapest other way in and out; a selected one might also be dropped.
+    in_ways = [(child, layout.link), (one, layout.division), (other, layout.division), (rows, layout.appear)]
+    way_in = _least(count, others, in_ways)
+    way_out = _least(count, others, [(parent, layout.link), (mother, layout.division), (rows, layout.disappear)])
+    selected = chosen[layout.detection]
+    forced = switch[layout.detection] + way_in + way_out
+    way_in[selected] = np.minimum(way_in, switch[layout.detection])[selected]
+    way_out[selected] = np.minimum(way_out, switch[layout.detection])[selected]
+    if problem.split:  # what a parent does without a child: divide no longer, or something else
+        divides = chosen[layout.splits]
+        way_out_of_one = np.where(divides, np.minimum(way_out, switch[layout.splits]), way_out)
+    else:
+        way_out_of_one = way_out
+    slack_in, slack_out = solution.slack[:count], solution.slack[count : 2 * count]
+    into, out = way_in + leave[layout.appear] - slack_in, way_out + leave[layout.disappear] - slack_out
+
+    # A chosen link that goes leaves its parent and its child to find another way each, ...
+    used = np.flatnonzero(chosen[layout.link])
+    u, v = parent[used], child[used]
+    apart = way_out_of_one[u] + way_in[v]
+    if len(problem.divisions):  # ... which a division with the same child may be for both
+        apart = np.minimum(apart, _cheapest_division(problem, others)[used])
+    alone = np.maximum(way_out_of_one[u] - slack_out[u], way_in[v] - slack_in[v])
+    without = leave[layout.link][used] + np.maximum(alone, apart - slack_out[u] - slack_in[v])
+    into[v] = without
+    if problem.split:
+        further = _least(count, others, [(parent, layout.link)]) + switch[layout.splits] - slack_out
+        out[u] = np.where(divides, np.inf, further)[u]  # a second child, the first kept
+        np.minimum.at(out, u, without)
+    else:
+        out[u] = without
+    # A chosen division that goes leaves at least one of its children without its parent.
+    used = np.flatnonzero(chosen[layout.division])
+    u, v, w = problem.divisions[used].T
+    alone = np.maximum(way_out[u] - slack_out[u], np.maximum(way_in[v] - slack_in[v], way_in[w] - slack_in[w]))
+    apart = way_out[u] + np.minimum(way_in[v], way_in[w]) - slack_out[u] - slack_in[v] - slack_in[w]
+    out[u] = into[v] = into[w] = leave[layout.division][used] + np.maximum(alone, apart)
+
+    forced -= slack_in + slack_out
+    unproven = solution.objective - solution.bound
+    out, into = np.where(selected, out, forced) - unproven, np.where(selected, into, forced) - unproven
+    return Margins(np.maximum(out, 0.0), np.maximum(into, 0.0))
+
+
+def _switching_costs(problem: TrackingProblem, solution: Solution) -> NDArray[np.float64]:
+    """(columns,) what switching each column costs at least; infinite where the bounds forbid it."""
     reduced = reduced_costs(problem, solution)
     free = problem.lower < problem.upper
-    chosen = solution.values
-    # What switching each column costs at least; infinite where the bounds forbid it.
-    switch = np.where(free, np.where(chosen, np.maximum(-reduced, 0.0), np.maximum(reduced, 0.0)), np.inf)
+    switch = np.where(free, np.maximum(np.where(solution.values, -reduced, reduced), 0.0), np.inf)
     left_out = np.flatnonzero(dominated(problem))
     worth = reduced[left_out] - abs(constraint_matrix(problem, left_out)).T @ solution.slack
     switch[left_out] = np.minimum(worth, 2 * worth)  # a division in model B may need two such links
     switch[np.isnan(reduced)] = np.nan
-    selected = chosen[layout.detection]
-    off = np.where(selected, switch[layout.detection], np.inf)  # the detection itself might be dropped
-
-    others = np.where(chosen & (problem.upper == 1), np.inf, switch)
-    parent, child = problem.links.T
-    mother, one, other = problem.divisions.T
-    rows_in = [(child, layout.link), (one, layout.division), (other, layout.division)]
-    into = _least(count, others, [*rows_in, (np.arange(count), layout.appear)])
-    out = _least(
-        count, others, [(parent, layout.link), (mother, layout.division), (np.arange(count), layout.disappear)]
-    )
-    leave = np.where(chosen, switch, 0.0)  # the chosen column must go
-    into += _most(count, leave, [*rows_in, (np.arange(count), layout.appear)])
-    if problem.split:
-        out = np.minimum(out, _drop_one_child(problem, switch, chosen))
-        out += np.where(chosen[layout.disappear], leave[layout.disappear], 0.0)
-    else:
-        out += _most(
-            count, leave, [(parent, layout.link), (mother, layout.division), (np.arange(count), layout.disappear)]
-        )
-    forced = switch[layout.detection] + out + into
-    out, into = np.minimum(out, off), np.minimum(into, off)
-    slack_in, slack_out = solution.slack[:count], solution.slack[count : 2 * count]
-    unproven = solution.objective - solution.bound
-    out = np.where(selected, out - slack_out, forced - slack_in - slack_out) - unproven
-    into = np.where(selected, into - slack_in, forced - slack_in - slack_out) - unproven
-    return Margins(np.maximum(out, 0.0), np.maximum(into, 0.0))
+    return switch
 
 
 _Entries = Iterable[tuple[NDArray[np.integer], slice]]
@@ -85,20 +116,9 @@ def _least(count: int, values: NDArray[np.float64], entries: _Entries) -> NDArra
     return best
 
 
-def _most(count: int, values: NDArray[np.float64], entries: _Entries) -> NDArray[np.float64]:
-    """(N,) largest value, at least 0."""
-    best = np.zeros(count)
-    for rows, family in entries:
-        np.maximum.at(best, rows, values[family])
-    return best
-
-
-def _drop_one_child(
-    problem: TrackingProblem, switch: NDArray[np.float64], chosen: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    """(N,) model B: what keeping only one of two children costs at least; inf for detections that do not divide."""
-    layout = problem.layout
-    links = np.where(chosen[layout.link], switch[layout.link], np.inf)
-    least = _least(problem.n_detections, links, [(problem.links[:, 0], slice(0, len(links)))])
-    divides = chosen[layout.splits]
-    return np.where(divides, least + switch[layout.splits], np.inf)
+def _cheapest_division(problem: TrackingProblem, values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(E,) smallest value of the divisions that hold each link; inf where there are none."""
+    best = np.full(len(problem.links) + 1, np.inf)  # the last stands for links that are no candidates
+    for place in problem.division_links.T:
+        np.minimum.at(best, place, values[problem.layout.division])
+    return best[:-1]

@@ -15,7 +15,7 @@ from tracker.candidates import CandidateGraph, build_candidates
 from tracker.config import Config
 from tracker.costs import Costs, price, to_problem
 from tracker.detections import Detections
-from tracker.evaluate import evaluate
+from tracker.evaluate import evaluate, require_traccuracy
 from tracker.features.context import FeatureContext
 from tracker.ilp.backends import SolverSettings, check_backend
 from tracker.ilp.problem import Solution, TrackingProblem
@@ -94,6 +94,8 @@ def run(
 
         require_matplotlib()
     truth_path = None if config.data.truth is None else config.path(config.data.truth)
+    if truth_path is not None:
+        require_traccuracy()
 
     with watch.stage("read", "reading detections"):
         inputs = read_inputs(config)

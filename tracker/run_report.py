@@ -54,6 +54,7 @@ def make_report(
             for (family, name), measured in costs.statistics.items()
         },
         "config": json.loads(config.model_dump_json()),
+        "config_folder": str(config.path(".").resolve()),
         "versions": _versions(),
         "seed": config.solver.seed,
     }

@@ -109,7 +109,7 @@ def check_backend(backend: Backend) -> None:
     try:
         ilpy.Solver(1, ilpy.VariableType.Binary, preference=_PREFERENCES[backend])
     except (RuntimeError, ImportError, ValueError) as error:
-        reason = " ".join(str(error).split())
+        reason = " ".join(str(error).split()).rstrip(".")
         raise ConfigError(
             f'solver.backend = "{backend}" cannot be used here: {reason}. Install it (scip: pyscipopt, gurobi: '
             'gurobipy and a licence, cuopt: cuopt and a CUDA device), or use the default, backend = "highs"'

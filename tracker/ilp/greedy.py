@@ -12,10 +12,11 @@ _Flags = NDArray[np.bool_]
 def greedy(problem: TrackingProblem) -> _Flags:
     """(columns,) selection by repeatedly taking links that are the best saving of both their ends.
 
-    saving of a link (u,v) = d_u + a_v - c_uv; infinite where u may not disappear or v may not appear. No divisions are
-    made beyond those that the bounds demand. Detections are selected when they must be, when they are linked, or when
-    their own cost with appearing and disappearing is negative; one that ends up without the link it needs is left out,
-    and the rest tried again. The result may still violate bounds around detections that must stay; the caller checks.
+    saving of a link (u,v) = d_u + a_v - c_uv; infinite where u may not disappear or v may not appear, and first of all
+    where such a detection must stay. No divisions are made beyond those that the bounds demand. Detections are selected
+    when they must be, when they are linked, or when their own cost with appearing and disappearing is negative; one
+    that ends up without the link it needs is left out, and the rest tried again. The result may still violate bounds
+    around detections that must stay; the caller checks.
     """
     layout = problem.layout
     forced: _Flags = problem.lower == 1
@@ -43,6 +44,7 @@ def _choose(problem: TrackingProblem, sets: csc_array, forced: _Flags, required:
     usable = (problem.upper[layout.link] == 1) & ~forced[layout.disappear][parent] & ~forced[layout.appear][child]
     usable &= sets[:, parent].multiply(sets[:, child]).sum(axis=0) == 0
     saving = np.where(usable, disappear[parent] + appear[child], -np.inf) - problem.cost[layout.link]
+    urgent = (required & np.isinf(disappear))[parent] | (required & np.isinf(appear))[child]
     closed = banned
     while True:
         open_link = np.flatnonzero(
@@ -50,7 +52,7 @@ def _choose(problem: TrackingProblem, sets: csc_array, forced: _Flags, required:
         )
         if not len(open_link):
             break
-        order = open_link[np.lexsort((open_link, -saving[open_link]))]
+        order = open_link[np.lexsort((open_link, -saving[open_link], ~urgent[open_link]))]
         first_parent = np.unique(parent[order], return_index=True)[1]
         first_child = np.unique(child[order], return_index=True)[1]
         taken = order[np.intersect1d(first_parent, first_child)]
