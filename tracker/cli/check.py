@@ -19,7 +19,8 @@ from tracker.io.result import refuse_existing
 from tracker.pipeline import Inputs, Stopwatch, propose, read_inputs
 from tracker.run_report import peak_memory_mb
 
-_MB_PER_COLUMN = 180e-6  # measured on 3.1 million columns, see benchmarks/RESULTS.md
+# Measured on 0.2 to 3.1 million columns. With optional detections one program spans the movie instead of a frame pair.
+_MB_PER_COLUMN = {"keep": 165e-6, "optional": 340e-6}
 
 
 def check(
@@ -65,7 +66,9 @@ def _examine(config: Config) -> dict[str, Any]:
         "links": len(graph.links),
         "divisions": len(graph.divisions),
         "columns": columns,
-        "memory_mb": round(peak_memory_mb() + _MB_PER_COLUMN * columns),
+        "memory_mb": round(
+            peak_memory_mb() + _MB_PER_COLUMN["keep" if config.costs.detection == "keep" else "optional"] * columns
+        ),
         "terms": [term.model_dump() for term in terms],
         "features": {
             "link": known_features("link"),
