@@ -17,8 +17,6 @@ from tracker.features.context import FeatureContext
 from tracker.ilp.backends import SolverSettings
 from tracker.ilp.solve import solve
 
-NONE = CostSettings(preset="none")
-
 
 def movie(counts=(3, 4, 5, 3), seed=0, **properties):
     rng = np.random.default_rng(seed)
@@ -96,8 +94,8 @@ def test_terms_add_to_the_preset():
     plain = price(context, CostSettings(), divisions="pair")
     costs = price(context, CostSettings(terms=extra, division=0.75, detection=-4.0), divisions="pair")
     area = context.graph.detections.properties["area_px"]
-    u, v = area[context.graph.links.T]
-    ratio = np.minimum(u, v) / np.maximum(u, v)
+    pairs = area[context.graph.links]
+    ratio = pairs.min(axis=1) / pairs.max(axis=1)
     np.testing.assert_allclose(costs.link - plain.link, -2.5 * ratio + 0.5)
     np.testing.assert_allclose(
         costs.division - plain.division,
@@ -130,7 +128,7 @@ def test_a_constant_column_costs_nothing_when_standardised():
 
 
 def test_preset_none_is_free():
-    costs = price(context_of(), NONE, divisions="pair")
+    costs = price(context_of(), CostSettings(preset="none"), divisions="pair")
     assert not costs.link.any()
     assert not costs.division.any()
     assert costs.columns == {}
@@ -276,8 +274,8 @@ def test_keep_selects_every_detection_at_no_cost():
 def optimum(context, settings, divisions):
     graph = context.graph
     if divisions != "pair":
-        none = (graph.divisions[:0], graph.division_links[:0])
-        context = replace(context, graph=replace(graph, divisions=none[0], division_links=none[1]))
+        graph = replace(graph, divisions=graph.divisions[:0], division_links=graph.division_links[:0])
+        context = replace(context, graph=graph)
     problem = to_problem(context, price(context, settings, divisions=divisions), settings)
     found = solve(problem, SolverSettings(threads=1))
     dividing = found.values[problem.layout.division].sum() + found.values[problem.layout.splits].sum()
