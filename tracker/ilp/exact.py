@@ -1,9 +1,10 @@
 """From the linear relaxation of a block to its integer optimum, with a proof."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from tracker.ilp.backends import SolverSettings, solve_integer
 from tracker.ilp.block import Block
@@ -20,16 +21,19 @@ class BlockResult:
     """What solving a block gave.
 
     values: (C,) binary, or None when nothing was found.   bound: proven lower bound.
-    duals: (R,) of the block's rows, NaN where unknown.   cut_prices: (C,) what the duals of cuts take off each cost.
-    slack: (R,) see `Solution.slack`.   proof: one of STRENGTH.
+    duals: (R,) of the block's rows, NaN where unknown.   cuts, cut_duals: (K, C), (K,) of cutting planes that helped.
+    slack: (R,) see `Solution.slack`.   clusters: row sets where the relaxation was wrong; K cuts count after R rows.
+    proof: one of STRENGTH.
     """
 
     values: NDArray[np.float64] | None
     bound: float
     duals: NDArray[np.float64]
-    cut_prices: NDArray[np.float64]
     slack: NDArray[np.float64]
     proof: str
+    cuts: csr_array | None = None
+    cut_duals: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    clusters: tuple[NDArray[np.int64], ...] = ()
     infeasible: bool = False
 
 
@@ -43,18 +47,31 @@ def solve_block(block: Block, settings: SolverSettings, deadline: float) -> Bloc
         return _solve_as_integer_program(block, settings, deadline)
     tightened, relaxation = relax(block, settings, deadline)
     count = len(block.rhs)
-    duals = relaxation.duals[:count]
-    cut_prices = tightened.matrix[count:].T @ np.minimum(relaxation.duals[count:], 0.0)
-    slack = np.zeros(count)
+    result = BlockResult(
+        values=None,
+        bound=relaxation.bound,
+        duals=relaxation.duals[:count],
+        slack=np.zeros(count),
+        proof=UNPROVEN,
+        cuts=csr_array(tightened.matrix.tocsr()[count:]) if len(tightened.rhs) > count else None,
+        cut_duals=np.minimum(relaxation.duals[count:], 0.0),
+        infeasible=relaxation.infeasible,
+    )
     if relaxation.values is None:
-        return BlockResult(None, relaxation.bound, duals, cut_prices, slack, UNPROVEN, relaxation.infeasible)
+        return result
     values = np.round(relaxation.values)
     if np.abs(relaxation.values - values).max(initial=0.0) <= _INTEGRAL and not len(block.infeasible_rows(values)):
-        return BlockResult(values, relaxation.bound, duals, cut_prices, slack, INTEGRAL_LP)
+        return replace(result, values=values, proof=INTEGRAL_LP)
     repaired = repair(tightened, relaxation, settings, deadline)
-    proof = UNPROVEN if repaired.values is None else INTEGER_PROGRAM if repaired.whole else FIXING
-    slack = repaired.slack[:count]
-    return BlockResult(repaired.values, repaired.bound, duals, cut_prices, slack, proof, repaired.infeasible)
+    return replace(
+        result,
+        values=repaired.values,
+        bound=repaired.bound,
+        slack=repaired.slack[:count],
+        clusters=repaired.clusters,
+        proof=UNPROVEN if repaired.values is None else INTEGER_PROGRAM if repaired.whole else FIXING,
+        infeasible=repaired.infeasible,
+    )
 
 
 def _solve_as_integer_program(block: Block, settings: SolverSettings, deadline: float) -> BlockResult:
@@ -62,4 +79,4 @@ def _solve_as_integer_program(block: Block, settings: SolverSettings, deadline: 
     bound = max(found.bound, float(np.minimum(block.cost, 0.0).sum()))  # the latter is the bound of zero duals
     proof = INTEGER_PROGRAM if np.isfinite(found.bound) else UNPROVEN
     unknown = np.full(len(block.rhs), np.nan)
-    return BlockResult(found.values, bound, unknown, np.zeros(len(block.cost)), unknown, proof, found.infeasible)
+    return BlockResult(found.values, bound, unknown, unknown, proof, infeasible=found.infeasible)

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from tracker.errors import InputError
 
@@ -188,7 +189,8 @@ class Solution:
     status: "optimal" (objective - bound <= 1e-6 max(1, |objective|)) or "feasible" (time ran out).
     proof: what closed the gap: "integral LP", "reduced-cost fixing", "MIP" or "none".
     duals: (rows,) multipliers of the rows (order of rows.py), for reduced costs; NaN where a backend gives none.
-    cut_prices: (columns,) what the duals of cutting planes, beyond these rows, take off each column's cost (<= 0).
+    cuts, cut_duals: (K, columns), (K,) further rows `<= 1` that every lineage satisfies, with their multipliers <= 0.
+    clusters: row sets (cuts counted after the rows) where the relaxation was wrong; see clusters.py.
     slack: (rows,) what the proof adds to the duals' bound around each row (0 where the relaxation was integral).
     seconds: per stage.   counts: components, rows, columns after reduction, ...
     """
@@ -199,7 +201,9 @@ class Solution:
     status: str
     proof: str
     duals: NDArray[np.float64]
-    cut_prices: NDArray[np.float64]
+    cuts: csr_array
+    cut_duals: NDArray[np.float64]
+    clusters: tuple[NDArray[np.int64], ...]
     slack: NDArray[np.float64]
     seconds: dict[str, float]
     counts: dict[str, int]

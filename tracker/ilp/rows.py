@@ -79,5 +79,5 @@ def _packing_rows(problem: TrackingProblem) -> csr_array:
 def reduced_costs(problem: TrackingProblem, solution: Solution) -> NDArray[np.float64]:
     """(columns,) cost minus what the solution's duals pay for each column: c - A^T y, over *all* columns."""
     matrix = constraint_matrix(problem, np.arange(problem.layout.n_columns))
-    reduced: NDArray[np.float64] = problem.cost - matrix.T @ solution.duals - solution.cut_prices
+    reduced: NDArray[np.float64] = problem.cost - matrix.T @ solution.duals - solution.cuts.T @ solution.cut_duals
     return reduced

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import csr_array
 
 from tracker.errors import NoSolutionError, PinConflictError
 from tracker.ilp.backends import SolverSettings, check_backend
@@ -61,7 +62,6 @@ def solve(problem: TrackingProblem, settings: SolverSettings | None = None) -> S
     results = _solve_all(blocks, settings, deadline)
     bound = float(problem.cost[fixed_on].sum())
     duals, slack = np.zeros(len(rhs)), np.zeros(len(rhs))
-    cut_prices = np.zeros(problem.layout.n_columns)
     proof = INTEGRAL_LP
     unsolved = []
     for block, result in zip(blocks, results, strict=True):
@@ -70,7 +70,6 @@ def solve(problem: TrackingProblem, settings: SolverSettings | None = None) -> S
         bound += result.bound
         duals[block.rows] = result.duals
         slack[block.rows] = result.slack
-        cut_prices[block.columns] = result.cut_prices
         proof = max(proof, result.proof, key=STRENGTH.index)
         if result.values is None:
             unsolved.append(block)
@@ -78,6 +77,7 @@ def solve(problem: TrackingProblem, settings: SolverSettings | None = None) -> S
             values[block.columns[result.values > 0.5]] = True
     if unsolved:
         _fill_greedily(problem, unsolved, values)
+    cuts, cut_duals, clusters = _tightenings(blocks, results, len(rhs), problem.layout.n_columns)
     objective = float(problem.cost @ values)
     proven = objective - bound <= _OPTIMAL * max(1.0, abs(objective))
     return Solution(
@@ -87,8 +87,10 @@ def solve(problem: TrackingProblem, settings: SolverSettings | None = None) -> S
         status="optimal" if proven else "feasible",
         proof=proof if proven else UNPROVEN,
         duals=duals,
-        cut_prices=cut_prices,
         slack=slack,
+        cuts=cuts,
+        cut_duals=cut_duals,
+        clusters=clusters,
         seconds={"reduce": reduced - clock, "solve": time.perf_counter() - reduced},
         counts={
             "columns": problem.layout.n_columns,
@@ -113,6 +115,26 @@ def _solve_all(blocks: list[Block], settings: SolverSettings, deadline: float) -
         except BaseException:  # an error, or Ctrl-C: do not start the rest
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def _tightenings(
+    blocks: list[Block], results: list[BlockResult], n_rows: int, n_columns: int
+) -> tuple[csr_array, NDArray[np.float64], tuple[NDArray[np.int64], ...]]:
+    """Cuts and clusters of all blocks in the numbers of the whole problem."""
+    indices, sizes, duals, clusters = [np.empty(0, np.int64)], [np.zeros(1, np.int64)], [np.empty(0)], []
+    n_cuts = 0
+    for block, result in zip(blocks, results, strict=True):
+        rows = block.rows
+        if result.cuts is not None:
+            indices.append(block.columns[result.cuts.indices])
+            sizes.append(np.diff(result.cuts.indptr))
+            duals.append(result.cut_duals)
+            rows = np.append(rows, n_rows + n_cuts + np.arange(len(result.cut_duals)))
+            n_cuts += len(result.cut_duals)
+        clusters += [np.sort(rows[own]) for own in result.clusters]
+    flat = np.concatenate(indices)
+    cuts = csr_array((np.ones(len(flat)), flat, np.cumsum(np.concatenate(sizes))), shape=(n_cuts, n_columns))
+    return cuts, np.concatenate(duals), tuple(clusters)
 
 
 def _fill_greedily(problem: TrackingProblem, blocks: list[Block], values: NDArray[np.bool_]) -> None:
