@@ -33,6 +33,9 @@ def best(problem: TrackingProblem, pins: PinArrays | None = None) -> tuple[float
 def lineages(problem: TrackingProblem, pins: PinArrays | None = None) -> Iterator[tuple[float, Ways]]:
     """Every lineage that honours the bounds and the pins, with its price; one child after the other."""
     pins = pins or PinArrays()
+    lower = problem.lower.copy()
+    lower[[row for row, value in pins.detection if not value]] = 0  # rejecting goes before keeping every detection
+    problem = problem.with_bounds(lower, problem.upper)
     rows = range(problem.n_detections)
     ways_in = [_ways_in(problem, v, pins) for v in rows]
     ways_out = [_ways_out(problem, u, pins) for u in rows]

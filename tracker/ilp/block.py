@@ -1,7 +1,7 @@
 """Block: one or more independent components of the problem, as a small integer program of its own."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ class Block:
     component: (C,) component number of each column, counted over the whole problem.
     bounded: (C,) columns whose x <= 1 the rows do not imply (detections).
     start: (C,) columns that the first linear program should hold.
+    lower, upper: (C,) bounds; 0 and 1 where not given.
     """
 
     rows: NDArray[np.int64]
@@ -31,6 +32,14 @@ class Block:
     component: NDArray[np.int32]
     bounded: NDArray[np.bool_]
     start: NDArray[np.bool_]
+    lower: NDArray[np.int8] = field(default_factory=lambda: np.empty(0, np.int8))
+    upper: NDArray[np.int8] = field(default_factory=lambda: np.empty(0, np.int8))
+
+    def __post_init__(self) -> None:
+        """Columns are free unless said otherwise."""
+        if len(self.lower) != len(self.cost):
+            object.__setattr__(self, "lower", np.zeros(len(self.cost), np.int8))
+            object.__setattr__(self, "upper", np.ones(len(self.cost), np.int8))
 
     def with_rows(self, rows: NDArray[np.int64]) -> "Block":
         """The block with only some of its rows (indices)."""

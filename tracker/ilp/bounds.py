@@ -15,7 +15,7 @@ _Bounds = NDArray[np.int8]
 def apply_pins(problem: TrackingProblem, pins: PinArrays) -> TrackingProblem:
     """The problem under `pins`, all of them hard.
 
-    detection  true x = 1; false x = 0 and every column through it 0.
+    detection  true x = 1; false x = 0 and every column through it 0, even where every detection is kept.
     link       true: both ends real, v may not appear, and every column into v that does not come from u is 0 (v may
                still be one of two children); false: the link and every division that holds it are 0.
     division   true: that division happens; false: it does not (its links may be used one at a time).
@@ -26,8 +26,8 @@ def apply_pins(problem: TrackingProblem, pins: PinArrays) -> TrackingProblem:
     bound above an upper bound, or as an infeasible component; `solve` reports both as PinConflictError.
     """
     lower, upper = problem.lower.copy(), problem.upper.copy()
-    _close_parents(problem, pins.children, lower, upper)
     _pin_detections(problem, pins.detection, lower, upper)
+    _close_parents(problem, pins.children, lower, upper)
     _pin_links(problem, pins.link, lower, upper)
     forbidden = _pin_divisions(problem, pins.division, lower, upper)
     layout = problem.layout
@@ -50,9 +50,10 @@ def _split(pins: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64
 def _pin_detections(problem: TrackingProblem, pins: NDArray[np.int64], lower: _Bounds, upper: _Bounds) -> None:
     layout = problem.layout
     true, false = _split(pins)
-    lower[true[:, 0]] = 1
     gone = np.zeros(problem.n_detections, bool)
     gone[false[:, 0]] = True
+    lower[layout.detection][gone] = 0  # a person's word goes before "keep every detection"
+    lower[true[:, 0]] = 1
     for family in (layout.detection, layout.appear, layout.disappear, layout.splits):
         upper[family][gone[: family.stop - family.start]] = 0
     upper[layout.link][gone[problem.links].any(axis=1)] = 0

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from tracker.ilp.backends import SolverSettings, new_highs, pass_model
+from tracker.ilp.backends import SolverSettings, column_bounds, new_highs, pass_model
 from tracker.ilp.block import Block
 from tracker.ilp.cuts import packing_rows, violated_cuts, with_cuts
 
@@ -33,14 +33,15 @@ class Relaxation:
 
 
 def safe_bound(block: Block, duals: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
-    """Lagrangian bound L(y) = y.b + sum_j min(0, c_j - (A^T y)_j) and the reduced costs, for any duals y.
+    """Lagrangian bound L(y) = y.b + sum_j min(rc_j l_j, rc_j u_j) and the reduced costs rc = c - A^T y, for any y.
 
-    Valid whatever y is, once it is clipped to <= 0 on the `<=` rows, because every column lies in [0, 1]: the
-    tolerances of the linear program do not enter the proof.
+    Valid whatever y is, once it is clipped to <= 0 on the `<=` rows, because every column lies in [l, u], within
+    [0, 1]: the tolerances of the linear program do not enter the proof.
     """
     clipped = np.where(block.equality, duals, np.minimum(duals, 0.0))
     reduced_cost = block.cost - block.matrix.T @ clipped
-    return float(clipped @ block.rhs + np.minimum(reduced_cost, 0.0).sum()), reduced_cost
+    least = np.minimum(reduced_cost * block.lower, reduced_cost * block.upper)
+    return float(clipped @ block.rhs + least.sum()), reduced_cost
 
 
 def relax(block: Block, settings: SolverSettings, deadline: float) -> tuple[Block, Relaxation]:
@@ -48,19 +49,8 @@ def relax(block: Block, settings: SolverSettings, deadline: float) -> tuple[Bloc
 
     Returns the block with the cuts that the last relaxation leans on, and that relaxation.
     """
-    program = _Program(block, settings, deadline)
-    relaxation = program.optimise()
-    packing: NDArray[np.bool_] | None = None
-    for _ in range(_CUT_ROUNDS):
-        if relaxation.values is None or _is_integral(relaxation.values):
-            break
-        if packing is None:
-            packing = packing_rows(block)
-        cuts = violated_cuts(block, relaxation.values, packing)
-        if cuts is None:
-            break
-        program.add_cuts(cuts)
-        relaxation = program.optimise()
+    program = Program(block, settings, deadline)
+    relaxation = program.tighten()
     binding = np.ones(len(relaxation.duals), bool)
     binding[len(block.rhs) :] = relaxation.duals[len(block.rhs) :] < 0
     if binding.all() or relaxation.values is None:
@@ -70,11 +60,12 @@ def relax(block: Block, settings: SolverSettings, deadline: float) -> tuple[Bloc
     return tight, Relaxation(relaxation.values, relaxation.duals[binding], reduced_cost, bound)
 
 
-def _is_integral(values: NDArray[np.float64]) -> bool:
+def is_integral(values: NDArray[np.float64]) -> bool:
+    """Whether every value is 0 or 1, to the tolerance of a linear program."""
     return bool(np.abs(values - np.round(values)).max(initial=0.0) <= 1e-6)
 
 
-class _Program:
+class Program:
     """A linear program in HiGHS over some of a block's columns; the others are priced in with the duals.
 
     Most divisions are never needed: the first program holds a few columns per detection (`block.start`), and its duals
@@ -88,7 +79,23 @@ class _Program:
         self._highs.setOptionValue("presolve", "off")
         self._active = block.start.copy()
         self._order = np.flatnonzero(self._active)
+        self._packing: NDArray[np.bool_] | None = None
         pass_model(self._highs, block, self._order, integer=False)
+
+    def tighten(self) -> Relaxation:
+        """The relaxed optimum, with cuts added as long as it is fractional and they help."""
+        relaxation = self.optimise()
+        for _ in range(_CUT_ROUNDS):
+            if relaxation.values is None or is_integral(relaxation.values):
+                break
+            if self._packing is None:
+                self._packing = packing_rows(self.block) & (self.block.rows >= 0)
+            cuts = violated_cuts(self.block, relaxation.values, self._packing)
+            if cuts is None:
+                break
+            self.add_cuts(cuts)
+            relaxation = self.optimise()
+        return relaxation
 
     def optimise(self) -> Relaxation:
         """The relaxed optimum over all columns."""
@@ -99,13 +106,13 @@ class _Program:
             if status == highspy.HighsModelStatus.kOptimal:
                 duals = np.asarray(solution.row_dual)
                 bound, reduced_cost = safe_bound(self.block, duals)
-                new = np.flatnonzero((reduced_cost < _ENTERING) & ~self._active)
+                new = np.flatnonzero((reduced_cost < _ENTERING) & ~self._active & (self.block.upper == 1))
                 if not len(new):
                     values = np.zeros(len(self.block.cost))
                     values[self._order] = solution.col_value
                     return Relaxation(values, duals, reduced_cost, bound)
             elif status in (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kUnboundedOrInfeasible):
-                new = np.flatnonzero(~self._active)
+                new = np.flatnonzero(~self._active & (self.block.upper == 1))
                 if not len(new):
                     unknown = np.zeros(len(self.block.rhs))
                     return Relaxation(None, unknown, self.block.cost, np.inf, infeasible=True)
@@ -118,6 +125,8 @@ class _Program:
     def add_cuts(self, cuts: csr_array) -> None:
         """Add rows `<= 1` over all columns of the block."""
         self.block = with_cuts(self.block, cuts)
+        if self._packing is not None:  # cuts are made from the rows of the problem, not from cuts
+            self._packing = np.append(self._packing, np.zeros(cuts.shape[0], bool))
         active = csr_array(cuts[:, self._order])
         self._highs.addRows(
             cuts.shape[0],
@@ -130,6 +139,28 @@ class _Program:
         )
         self._highs.setOptionValue("simplex_strategy", _DUAL_SIMPLEX)  # the basis stays dual feasible
 
+    def set_bounds(self, columns: NDArray[np.int64], lower: NDArray[np.int8], upper: NDArray[np.int8]) -> None:
+        """Change the bounds of some columns; the next `optimise` goes on from the present basis."""
+        self.block.lower[columns], self.block.upper[columns] = lower, upper
+        known = self._active[columns]
+        present = columns[known]
+        if len(present):
+            place = np.full(len(self._active), -1, np.int32)
+            place[self._order] = np.arange(len(self._order))
+            self._highs.changeColsBounds(len(present), place[present], *column_bounds(self.block, present))
+        forced = columns[~known & (lower == 1)]
+        if len(forced):
+            self._add_columns(forced)
+        self._highs.setOptionValue("simplex_strategy", _DUAL_SIMPLEX)  # the basis stays dual feasible
+
+    def set_rhs(self, rows: NDArray[np.int64], rhs: NDArray[np.float64]) -> None:
+        """Change right-hand sides of equality rows."""
+        self.block.rhs[rows] = rhs
+        for row, value in zip(rows.tolist(), rhs.tolist(), strict=True):
+            self._highs.changeRowBounds(row, value, value)
+        self._packing = None
+        self._highs.setOptionValue("simplex_strategy", _DUAL_SIMPLEX)
+
     def _add_columns(self, columns: NDArray[np.int64]) -> None:
         self._active[columns] = True
         self._order = np.concatenate([self._order, columns])
@@ -137,8 +168,7 @@ class _Program:
         self._highs.addCols(
             len(columns),
             self.block.cost[columns],
-            np.zeros(len(columns)),
-            np.where(self.block.bounded[columns], 1.0, highspy.kHighsInf),
+            *column_bounds(self.block, columns),
             matrix.nnz,
             matrix.indptr[:-1].astype(np.int32),
             matrix.indices.astype(np.int32),

@@ -64,14 +64,13 @@ def _as_equalities(
     loose = np.flatnonzero(~block.equality)
     unit = csc_array((np.ones(len(loose)), (loose, np.arange(len(loose)))), shape=(len(block.rhs), len(loose)))
     matrix = csc_array(hstack([block.matrix, unit])) if len(loose) else block.matrix
-    count = matrix.shape[1]
     program = Equalities(
         matrix=matrix,
         by_row=csr_array(matrix.tocsr()),
         rhs=block.rhs,
         reduced_cost=np.append(relaxation.reduced_cost, -np.minimum(relaxation.duals[loose], 0.0)),
-        lower=np.zeros(count, np.int8),
-        upper=np.ones(count, np.int8),
+        lower=np.append(block.lower, np.zeros(len(loose), np.int8)),
+        upper=np.append(block.upper, np.ones(len(loose), np.int8)),
     )
     return program, np.append(values, (block.rhs - block.matrix @ values)[loose])
 
