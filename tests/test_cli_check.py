@@ -81,3 +81,16 @@ def test_check_finds_a_missing_truth(capsys):
     refused(
         capsys, "data.truth: there is no 01_GT", "check", "config.toml", "--set", "data.truth=01_GT",
     )  # fmt: skip
+
+
+def test_check_notes_terms_that_divisions_lack(capsys, folder):
+    text = CONFIG + '[[costs.terms]]\non = "link"\nfeature = "overlap"\nweight = -1.0\n'
+    (folder / "config.toml").write_text(text)
+    assert track("check", "config.toml", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["notes"] == [
+        "overlap prices links but not divisions, which replace two links: "
+        'add a term with on = "division", or divisions become rarer or more frequent than you think'
+    ]
+    (folder / "config.toml").write_text(text + text.removeprefix(CONFIG).replace('"link"', '"division"'))
+    assert track("check", "config.toml", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["notes"] == []

@@ -97,7 +97,7 @@ def test_refused(tmp_path):
     message = f"a result needs its tracks.csv; {folder} has none. Read {folder / 'ctc'} instead"
     with pytest.raises(InputError, match=f"^{re.escape(message)}$"):
         load_result(folder)
-    with pytest.raises(InputError, match=r"^no ground truth at "):
+    with pytest.raises(InputError, match=r"^there is no result at "):
         load_result(tmp_path / "elsewhere")
 
 

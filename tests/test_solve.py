@@ -3,15 +3,17 @@
 import time
 from dataclasses import replace
 
+import highspy
 import numpy as np
 import pytest
 
-from tracker.errors import ConfigError, InputError, NoSolutionError, PinConflictError
+from tracker.errors import ConfigError, InputError, NoSolutionError, PinConflictError, SolverError
 from tracker.ilp import relax as relax_module
 from tracker.ilp import solve as solve_module
 from tracker.ilp.backends import SolverSettings
 from tracker.ilp.block import Block
 from tracker.ilp.bounds import apply_pins
+from tracker.ilp.greedy import greedy
 from tracker.ilp.pins import PinArrays
 from tracker.ilp.problem import TrackingProblem, make_problem
 from tracker.ilp.relax import safe_bound
@@ -158,6 +160,54 @@ def test_time_limit_while_proving(monkeypatch: pytest.MonkeyPatch) -> None:
     found = solve(problem, SolverSettings(time_limit_s=1e-9))
     assert found.status == "feasible"
     assert found.bound < found.objective
+
+
+@pytest.mark.usefixtures("without_cuts")
+def test_out_of_time_after_the_relaxation_keeps_what_it_knew(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = crowd(10, n_frames=6, per_frame=30, keep=True)
+    relax = relax_module.relax
+    monkeypatch.setattr("tracker.ilp.exact.relax", lambda block, settings, deadline: relax(block, settings, np.inf))
+    rushed = solve(problem, SolverSettings(time_limit_s=1e-9))
+    assert rushed.counts["unsolved_blocks"] > 0, "test invalid: every relaxation was integral"
+    assert rushed.objective < float(problem.cost @ greedy(problem)), "no better than greedy"
+    assert rushed.bound <= solve(problem).objective <= rushed.objective
+
+
+def test_a_failing_solver_is_not_called_a_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    problem = crowd(1)
+    failed = highspy.HighsModelStatus.kSolveError
+    monkeypatch.setattr(highspy.Highs, "getModelStatus", lambda highs: failed)
+    with pytest.raises(SolverError, match=r"HiGHS ended with 'Solve error'\. Costs that differ by many orders"):
+        solve(problem)
+
+
+def test_cancelling_ends_running_programs() -> None:
+    settings = SolverSettings()
+    settings.cancel.set()
+    start = time.perf_counter()
+    found = solve(crowd(4, n_frames=6, per_frame=120), settings)
+    assert found.bound <= found.objective
+    assert time.perf_counter() - start < 60
+
+
+def test_interrupt_is_heard_while_blocks_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = SolverSettings()
+
+    def interrupted(block: Block, settings: SolverSettings, deadline: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(solve_module, "solve_block", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        solve(crowd(0), settings)
+    assert settings.cancel.is_set()
+
+
+@pytest.mark.parametrize("backend", ["highs", "scip"])
+def test_gap_asked_for_bounds_the_gap_reported(backend: str) -> None:
+    problem = crowd(7, n_frames=6, per_frame=20, keep=True)
+    found = solve(problem, SolverSettings(backend=backend, gap=0.5))  # type: ignore[arg-type]
+    assert found.gap <= 0.5 + 1e-9
+    assert found.bound <= solve(problem).objective <= found.objective + 1e-9
 
 
 def fractional_crowd() -> TrackingProblem:

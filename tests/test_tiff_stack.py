@@ -75,13 +75,21 @@ def test_stack_is_read_frame_by_frame(tmp_path, monkeypatch):
     assert read == [4]
 
 
-def test_stack_is_read_by_several_threads(tmp_path):
-    stack = np.arange(200 * 64 * 64, dtype=np.uint32).reshape(200, 64, 64)
-    tifffile.imwrite(tmp_path / "movie.tif", stack, compression="zlib")
-    movie = open_movie(tmp_path / "movie.tif")
-    with ThreadPoolExecutor(8) as pool:
-        frames = list(pool.map(movie.read, range(200)))
-    np.testing.assert_array_equal(frames, stack)
+@pytest.mark.parametrize("size", [(400, 24, 24), (150, 3, 24, 24)], ids=["flat", "volumes"])
+@pytest.mark.parametrize("options", [{"imagej": True}, {}, {"compression": "zlib"}, {"metadata": None}])
+def test_stack_is_read_by_several_threads(tmp_path, size, options):
+    # Small pages: looking pages up, not reading them, is where threads meet.
+    stack = (np.arange(np.prod(size)) % 65_521).astype(np.uint16).reshape(size)
+    if options.get("metadata", {}) is None and len(size) == 4:
+        stack = stack.reshape(-1, 24, 24)
+    if len(size) == 4 and "metadata" not in options:
+        options = {**options, "metadata": {"axes": "TZYX"}}
+    tifffile.imwrite(tmp_path / "movie.tif", stack, photometric="minisblack", **options)
+    for _ in range(3):
+        movie = open_movie(tmp_path / "movie.tif")
+        with ThreadPoolExecutor(4) as pool:
+            frames = list(pool.map(movie.read, range(len(stack))))
+        np.testing.assert_array_equal(frames, stack)
 
 
 def test_stack_of_unlike_pages(tmp_path):

@@ -10,7 +10,8 @@ PintrackError                exit code 1
 ├── ConfigError              2   the TOML or the command line
 ├── MissingExtraError        2   an optional package is needed
 ├── PinConflictError         3   pins that cannot hold together
-└── NoSolutionError          4   no lineage within the time limit
+├── NoSolutionError          4   no lineage within the time limit
+└── SolverError              1   the solver itself failed
 
 Each message says what was wanted, what was found, where, and how to mend it.
 """
@@ -79,6 +80,10 @@ class NoSolutionError(PintrackError):
     """The solver found no lineage at all within the time limit."""
 
     exit_code = 4
+
+
+class SolverError(PintrackError):
+    """The solver ended in a way it should not."""
 
 
 def first_five(offenders: Iterable[object]) -> str:

@@ -33,6 +33,8 @@ def load_result(path: Path | str) -> LoadedResult:
     are in the unit of the run. Raises InputError when files are missing or do not fit each other.
     """
     folder = Path(path)
+    if not folder.exists():
+        raise InputError(f"there is no result at {folder}. Give the folder that `track run` wrote")
     if not (folder / "tracks.csv").is_file():
         if folder.is_dir() and (folder / "ctc").is_dir():
             raise InputError(f"a result needs its tracks.csv; {folder} has none. Read {folder / 'ctc'} instead")

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from tracker.candidates import CandidateGraph
 from tracker.cli.common import Json, Quiet, Set, Verbose, configure, output, print_json, progress, tell
-from tracker.config import Config, load_config
+from tracker.config import Config, Term, load_config
 from tracker.costs import price, resolve_terms
 from tracker.errors import OutputError, TruthError, first_five
 from tracker.features import known_features
@@ -75,7 +75,7 @@ def _examine(config: Config) -> dict[str, Any]:
             "division": known_features("division"),
             "detection": [*known_features("detection"), *properties],
         },
-        "notes": _notes(config, inputs, graph.links),
+        "notes": [*_notes(config, inputs, graph.links), *_lopsided(terms)],
     }
 
 
@@ -96,13 +96,25 @@ def _notes(config: Config, inputs: Inputs, links: np.ndarray[Any, Any]) -> list[
     return notes
 
 
+def _lopsided(terms: tuple[Term, ...]) -> list[str]:
+    """Features that links pay for and divisions do not, although divisions replace links."""
+    on = {family: {term.feature for term in terms if term.on == family} for family in ("link", "division")}
+    lonely = sorted((on["link"] - on["division"] - {"constant"}) & set(known_features("division")))
+    if not on["division"] or not lonely:
+        return []
+    return [
+        f"{', '.join(lonely)} prices links but not divisions, which replace two links: "
+        'add a term with on = "division", or divisions become rarer or more frequent than you think'
+    ]
+
+
 def _print(found: dict[str, Any]) -> None:
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold")
     table.add_column()
     for name in ("frames", "detections", "links", "divisions", "columns"):
         table.add_row(name, f"{found[name]:,}")
-    table.add_row("memory", f"about {found['memory_mb']:,} MB at the peak of a run")
+    table.add_row("memory", f"about {found['memory_mb']:,} MB at the peak of a run, evaluation not counted")
     for term in found["terms"]:
         z = " (z-score)" if term["standardise"] == "zscore" else ""
         table.add_row("term", f"{term['weight']:+g} x {term['on']} {term['feature']}{z}")

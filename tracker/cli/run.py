@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from tracker.cli.common import Json, Overwrite, Quiet, Set, Verbose, configure, output, print_json, progress
+from tracker.cli.common import Json, Overwrite, Quiet, Set, Verbose, configure, output, print_json, progress, tell
 from tracker.cli.evaluate import metrics_table
 from tracker.config import Config, load_config, make_config
 from tracker.config_text import relative_to, write_config
@@ -48,6 +48,8 @@ def run(
     else:
         if segmentation is None and points is None:
             raise ConfigError("give a config file, or --segmentation (with --images), or --points")
+        if any(setting.partition("=")[0].strip() == "output.path" for setting in settings or []):
+            raise ConfigError("without a config file the result folder is named by --output, not by --set output.path")
         folder = (result or Path("result")).resolve()
         beside = folder.with_name(folder.name + ".toml")
         loaded = _config_from_options(given, folder, settings)
@@ -88,14 +90,25 @@ def _print_summary(done: RunResult, folder: Path, config: Path | None) -> None:
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold")
     table.add_column()
-    proven = f"proven optimal by {report['proof']}" if report["status"] == "optimal" else "not proven: time ran out"
-    table.add_row("cost", f"{report['objective']:.6g}  ({proven}, gap {report['gap']:.2g})")
+    table.add_row("cost", f"{report['objective']:.6g}  ({_proof_in_words(report)})")
     table.add_row("detections", f"{counts['selected_detections']:,} of {counts['detections']:,} in the lineage")
     table.add_row("links", f"{counts['selected_links']:,} of {counts['links']:,} candidates")
-    table.add_row("divisions", f"{counts['selected_divisions']:,} of {counts['divisions']:,} candidates")
+    candidates = f" of {counts['divisions']:,} candidates" if counts["divisions"] else ""
+    table.add_row("divisions", f"{counts['selected_divisions']:,}{candidates}")
     table.add_row("tracks", f"{counts['tracks']:,}; {counts['appear']:,} appear, {counts['disappear']:,} disappear")
     table.add_row("seconds", f"{seconds['total']:.2f}, of which solving {seconds['solve']:.2f}")
     console.print(table)
     if done.metrics is not None:
+        for note in done.metrics["warnings"]:
+            tell("note", note, "yellow")
         console.print(metrics_table(done.metrics))
     console.print(f"result in {folder}" + (f", its config in {config}" if config else ""), markup=False)
+
+
+def _proof_in_words(report: dict[str, Any]) -> str:
+    """How good the answer is known to be."""
+    if report["status"] == "optimal":
+        return f"proven optimal by {report['proof']}"
+    gap = f"at most {100 * report['gap']:.3g} % above the optimum"
+    asked = report["config"]["solver"]["gap"]
+    return f"{gap}, as solver.gap allows" if report["gap"] <= asked else f"{gap}: time ran out"

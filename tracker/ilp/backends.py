@@ -1,7 +1,8 @@
 """The solvers behind one door: HiGHS for linear and integer programs, others through ilpy for integer ones."""
 
+import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import highspy
@@ -9,10 +10,11 @@ import ilpy
 import numpy as np
 from numpy.typing import NDArray
 
-from tracker.errors import ConfigError
+from tracker.errors import ConfigError, SolverError
 from tracker.ilp.block import Block
 
 Backend = Literal["highs", "scip", "gurobi", "cuopt"]
+SLICE_S = 1.0  # a linear program asks this often whether it should go on
 _PREFERENCES = {"scip": ilpy.Preference.Scip, "gurobi": ilpy.Preference.Gurobi, "cuopt": ilpy.Preference.CuOpt}
 
 
@@ -25,6 +27,7 @@ class SolverSettings:
     gap: relative gap at which an integer program may stop, 0 for the exact optimum.
     time_limit_s: wall-clock seconds for everything.   threads: components solved at once, 0 for all cores.
     seed: passed to HiGHS.   batch_rows: small components are put together into programs of about this many rows.
+    cancel: once it is set, linear programs end within `SLICE_S` seconds.
     """
 
     backend: Backend = "highs"
@@ -33,6 +36,10 @@ class SolverSettings:
     threads: int = 0
     seed: int = 0
     batch_rows: int = 400
+    cancel: threading.Event = field(default_factory=threading.Event, compare=False)
+
+
+STOPPED = (highspy.HighsModelStatus.kTimeLimit, highspy.HighsModelStatus.kInterrupt)
 
 
 @dataclass(frozen=True)
@@ -83,6 +90,15 @@ def pass_model(highs: highspy.Highs, block: Block, columns: NDArray[np.int64], *
     )
 
 
+def solver_failed(highs: highspy.Highs) -> SolverError:
+    """What to raise when HiGHS neither solved a program nor ran out of time."""
+    status = highs.modelStatusToString(highs.getModelStatus())
+    return SolverError(
+        f"the solver HiGHS ended with {status!r}. Costs that differ by many orders of magnitude can do that: look at "
+        'the weights and constants of [costs], or try solver.backend = "scip"'
+    )
+
+
 def column_bounds(block: Block, columns: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Bounds of columns in a linear program: above only where the rows do not imply them, which is faster."""
     upper = np.where(block.bounded[columns], 1.0, highspy.kHighsInf)
@@ -101,6 +117,8 @@ def solve_integer(block: Block, columns: NDArray[np.int64], settings: SolverSett
     status, info = highs.getModelStatus(), highs.getInfo()
     if status == highspy.HighsModelStatus.kInfeasible:
         return IntegerResult(None, np.inf, infeasible=True)
+    if status not in (highspy.HighsModelStatus.kOptimal, *STOPPED):
+        raise solver_failed(highs)
     values = None
     if info.primal_solution_status == highspy.SolutionStatus.kSolutionStatusFeasible:
         values = np.zeros(len(block.cost))
@@ -155,5 +173,7 @@ def _solve_with_ilpy(
     if len(block.infeasible_rows(values)):  # ilpy hands back zeros when there is no incumbent
         return IntegerResult(None, -np.inf, infeasible=False)
     objective_value = float(block.cost @ values)
-    proven = solution.status == ilpy.SolverStatus.OPTIMAL and settings.gap == 0
-    return IntegerResult(values, objective_value if proven else -np.inf, infeasible=False)
+    if solution.status != ilpy.SolverStatus.OPTIMAL:
+        return IntegerResult(values, -np.inf, infeasible=False)
+    # SCIP and Gurobi measure the gap relative to the smaller of the two numbers, or to the objective.
+    return IntegerResult(values, objective_value - settings.gap * abs(objective_value), infeasible=False)

@@ -23,7 +23,7 @@ class BlockResult:
     values: (C,) binary, or None when nothing was found.   bound: proven lower bound.
     duals: (R,) of the block's rows, NaN where unknown.   cuts, cut_duals: (K, C), (K,) of cutting planes that helped.
     slack: (R,) see `Solution.slack`.   clusters: row sets where the relaxation was wrong; K cuts count after R rows.
-    proof: one of STRENGTH.
+    proof: one of STRENGTH.   likely: (C,) columns that the relaxation takes by more than half, for when time runs out.
     """
 
     values: NDArray[np.float64] | None
@@ -35,6 +35,7 @@ class BlockResult:
     cut_duals: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
     clusters: tuple[NDArray[np.int64], ...] = ()
     infeasible: bool = False
+    likely: NDArray[np.bool_] | None = None
 
 
 def solve_block(block: Block, settings: SolverSettings, deadline: float) -> BlockResult:
@@ -71,6 +72,7 @@ def solve_block(block: Block, settings: SolverSettings, deadline: float) -> Bloc
         clusters=repaired.clusters,
         proof=UNPROVEN if repaired.values is None else INTEGER_PROGRAM if repaired.whole else FIXING,
         infeasible=repaired.infeasible,
+        likely=relaxation.values > 0.5 + _INTEGRAL,
     )
 
 

@@ -9,7 +9,7 @@ from tracker.ilp.problem import TrackingProblem
 _Flags = NDArray[np.bool_]
 
 
-def greedy(problem: TrackingProblem) -> _Flags:
+def greedy(problem: TrackingProblem, likely: _Flags | None = None) -> _Flags:
     """(columns,) selection by repeatedly taking links that are the best saving of both their ends.
 
     saving of a link (u,v) = d_u + a_v - c_uv; infinite where u may not disappear or v may not appear, and first of all
@@ -17,9 +17,14 @@ def greedy(problem: TrackingProblem) -> _Flags:
     when they must be, when they are linked, or when their own cost with appearing and disappearing is negative; one
     that ends up without the link it needs is left out, and the rest tried again. The result may still violate bounds
     around detections that must stay; the caller checks.
+
+    likely: (columns,) links and divisions to begin with, no two of which share a parent or a child.
     """
     layout = problem.layout
     forced: _Flags = problem.lower == 1
+    if likely is not None:
+        for family in (layout.link, layout.division):
+            forced[family] |= likely[family]
     required = forced[layout.detection] | _linked(problem, forced, child=True) | _linked(problem, forced, child=False)
     required |= forced[layout.appear] | forced[layout.disappear]
     sets = _membership(problem)

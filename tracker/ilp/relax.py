@@ -1,5 +1,6 @@
 """The linear relaxation of a block by column generation and cuts, and the bound that any duals prove."""
 
+import time
 from dataclasses import dataclass
 
 import highspy
@@ -7,12 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
-from tracker.ilp.backends import SolverSettings, column_bounds, new_highs, pass_model
+from tracker.ilp.backends import (
+    SLICE_S,
+    STOPPED,
+    SolverSettings,
+    column_bounds,
+    new_highs,
+    pass_model,
+    solver_failed,
+)
 from tracker.ilp.block import Block
 from tracker.ilp.cuts import packing_rows, violated_cuts, with_cuts
 
 _ENTERING = -1e-9  # a column with a reduced cost below this would still lower the relaxation
 _CUT_ROUNDS = 30
+_INFEASIBLE = (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kUnboundedOrInfeasible)
+_SOLVED = (highspy.HighsModelStatus.kOptimal, *_INFEASIBLE)
 _DUAL_SIMPLEX, _PRIMAL_SIMPLEX = 1, 4
 
 
@@ -74,6 +85,7 @@ class Program:
 
     def __init__(self, block: Block, settings: SolverSettings, deadline: float) -> None:
         self.block = block
+        self._settings, self._deadline = settings, deadline
         self._highs = new_highs(settings, deadline)
         self._highs.setOptionValue("solver", "simplex")
         self._highs.setOptionValue("presolve", "off")
@@ -100,8 +112,7 @@ class Program:
     def optimise(self) -> Relaxation:
         """The relaxed optimum over all columns."""
         while True:
-            self._highs.run()
-            status = self._highs.getModelStatus()
+            status = self._run()
             solution = self._highs.getSolution()
             if status == highspy.HighsModelStatus.kOptimal:
                 duals = np.asarray(solution.row_dual)
@@ -111,16 +122,35 @@ class Program:
                     values = np.zeros(len(self.block.cost))
                     values[self._order] = solution.col_value
                     return Relaxation(values, duals, reduced_cost, bound)
-            elif status in (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kUnboundedOrInfeasible):
+            elif status in _INFEASIBLE:
                 new = np.flatnonzero(~self._active & (self.block.upper == 1))
                 if not len(new):
                     unknown = np.zeros(len(self.block.rhs))
                     return Relaxation(None, unknown, self.block.cost, np.inf, infeasible=True)
+            elif status not in STOPPED:
+                raise solver_failed(self._highs)
             else:  # out of time: whatever duals there are still prove something
                 duals = np.asarray(solution.row_dual) if solution.dual_valid else np.zeros(len(self.block.rhs))
                 bound, reduced_cost = safe_bound(self.block, duals)
                 return Relaxation(None, duals, reduced_cost, bound)
             self._add_columns(new)
+
+    def _run(self) -> highspy.HighsModelStatus:
+        """Run the simplex method in slices of time, so that it can be cancelled."""
+        retried = False
+        while True:
+            left_s = self._deadline - time.perf_counter()
+            self._highs.setOptionValue("time_limit", self._highs.getRunTime() + max(0.0, min(SLICE_S, left_s)))
+            self._highs.run()
+            status = self._highs.getModelStatus()
+            if status in STOPPED:
+                if self._settings.cancel.is_set() or time.perf_counter() >= self._deadline:
+                    return status
+            elif status in _SOLVED or retried:
+                return status
+            else:  # numerical trouble: once more from the beginning
+                self._highs.clearSolver()
+                retried = True
 
     def add_cuts(self, cuts: csr_array) -> None:
         """Add rows `<= 1` over all columns of the block."""

@@ -72,7 +72,7 @@ def solve(problem: TrackingProblem, settings: SolverSettings | None = None) -> S
         slack[block.rows] = result.slack
         proof = max(proof, result.proof, key=STRENGTH.index)
         if result.values is None:
-            unsolved.append(block)
+            unsolved.append((block, result.likely))
         else:
             values[block.columns[result.values > 0.5]] = True
     if unsolved:
@@ -103,18 +103,20 @@ def solve(problem: TrackingProblem, settings: SolverSettings | None = None) -> S
 
 
 def _solve_all(blocks: list[Block], settings: SolverSettings, deadline: float) -> list[BlockResult]:
-    """Every block, several at once: HiGHS runs outside Python's lock."""
-    threads = settings.threads or os.cpu_count() or 1
+    """Every block, several at once: HiGHS runs outside Python's lock.
+
+    Always in threads of its own, so that Ctrl-C is heard here at once; then what runs is cancelled.
+    """
     order = np.argsort([-len(block.cost) for block in blocks], kind="stable")
-    if threads == 1 or len(blocks) < 2:
-        return [solve_block(block, settings, deadline) for block in blocks]
-    with ThreadPoolExecutor(threads) as pool:
-        futures = {index: pool.submit(solve_block, blocks[index], settings, deadline) for index in order}
-        try:
-            return [futures[index].result() for index in range(len(blocks))]
-        except BaseException:  # an error, or Ctrl-C: do not start the rest
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
+    pool = ThreadPoolExecutor(settings.threads or os.cpu_count() or 1)
+    futures = {index: pool.submit(solve_block, blocks[index], settings, deadline) for index in order.tolist()}
+    try:
+        return [futures[index].result() for index in range(len(blocks))]
+    except BaseException:
+        settings.cancel.set()
+        raise
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _tightenings(
@@ -137,17 +139,30 @@ def _tightenings(
     return cuts, np.concatenate(duals), tuple(clusters)
 
 
-def _fill_greedily(problem: TrackingProblem, blocks: list[Block], values: NDArray[np.bool_]) -> None:
-    """Give the blocks that time did not suffice for a greedy lineage, in place."""
-    rough = greedy(problem)
-    for block in blocks:
-        chosen = rough[block.columns]
-        if len(block.infeasible_rows(chosen.astype(float))):
+def _fill_greedily(
+    problem: TrackingProblem, unsolved: list[tuple[Block, NDArray[np.bool_] | None]], values: NDArray[np.bool_]
+) -> None:
+    """Give the blocks that time did not suffice for the better of two quick lineages, in place.
+
+    One is greedy; the other starts from what the relaxation, where there is one, takes by more than half.
+    """
+    likely = np.zeros(problem.layout.n_columns, bool)
+    for block, columns in unsolved:
+        if columns is not None:
+            likely[block.columns[columns]] = True
+    lineages = [greedy(problem)]
+    if likely.any() and not problem.split:
+        lineages.append(greedy(problem, likely))
+    for block, _ in unsolved:
+        chosen = [lineage[block.columns] for lineage in lineages]
+        valid = [one for one in chosen if not len(block.infeasible_rows(one.astype(float)))]
+        if not valid:
             raise NoSolutionError(
                 "the time limit came before any lineage was found that honours the pins. "
                 "Raise solver.time_limit_s, or remove pins"
             )
-        values[block.columns[chosen]] = True
+        best = min(valid, key=lambda one: float(block.cost @ one))
+        values[block.columns[best]] = True
 
 
 def _detections_of_rows(problem: TrackingProblem, rows: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -114,10 +114,10 @@ class TiffStack:
         """Look at the pages of the file without reading pixels. Raises MovieError."""
         self.name = str(path)
         self._kind, self._path = kind, path
+        self._lock = threading.Lock()  # pages are looked up and read at one shared position in the file
         with _readable(path, kind):
             file = tifffile.TiffFile(path)
             weakref.finalize(self, file.close)
-            file.filehandle.set_lock(True)  # frames may be read by several threads
             letters, size, series = _layout(file, kind, path)
         check_dtype(series[0].dtype, kind, path)
         self._axes = make_axes(_with_time(letters, size, kind, path), size, channel=channel, kind=kind, where=path)
@@ -155,10 +155,11 @@ class TiffStack:
     def _read_page(self, number: int) -> NDArray[np.generic]:
         """Planes (p, y, x) of one page."""
         part, within = divmod(number, len(self._series[0]))
-        page = self._series[part][within]
-        if page is None:
-            raise MovieError(f"page {number} of {self.name} is missing")
-        return np.asarray(page.asarray(maxworkers=1)).reshape(-1, *self.shape[-2:])
+        with self._lock:
+            page = self._series[part][within]
+            if page is None:
+                raise MovieError(f"page {number} of {self.name} is missing")
+            return np.asarray(page.asarray(maxworkers=1)).reshape(-1, *self.shape[-2:])
 
     def _map_raw(
         self, file: tifffile.TiffFile, size: tuple[int, ...]

@@ -39,6 +39,15 @@ def write_ctc(folder: Path, lineage: Lineage, masks: Movie) -> None:
             n_tracks,
             MAX_UINT16_TRACKS,
         )
+    if not np.array_equal(found.frames, np.arange(len(found.frames))):
+        _log.warning(
+            "the masks in %s keep the movie's own frame numbers, t = %d to %d in %d frames; tools that count frames by "
+            "one from 0 want them renumbered",
+            folder.name,
+            found.frames[0],
+            found.frames[-1],
+            len(found.frames),
+        )
     folder.mkdir(parents=True)
     digits = max(3, len(str(int(found.frames.max(initial=0)))))
     starts = found.starts
