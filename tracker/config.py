@@ -164,8 +164,8 @@ class Output(_Section):
 
     path: str = "result"
     """Folder to make."""
-    margins: Literal["none", "bound"] = "bound"
-    """How sure each decision is: none, or a proven lower bound from reduced costs."""
+    margins: Literal["none", "bound", "exact"] = "bound"
+    """How sure each decision is: none; bound: a proven lower bound from reduced costs; exact: by re-solving."""
 
 
 class Config(_Section):

@@ -16,6 +16,7 @@ from tracker.config import Config
 from tracker.costs import Costs, price, to_problem
 from tracker.detections import Detections
 from tracker.evaluate import evaluate, require_traccuracy
+from tracker.exact_margins import exact_margins
 from tracker.features.context import FeatureContext
 from tracker.ilp.backends import SolverSettings, check_backend
 from tracker.ilp.problem import Solution, TrackingProblem
@@ -108,7 +109,7 @@ def run(
     with watch.stage("solve", "solving"):
         solution = solve(problem, solver_settings(config))
     with watch.stage("margins", "measuring margins"):
-        margins = bound_margins(problem, solution) if config.output.margins == "bound" else None
+        margins = _margins(config, problem, solution)
     lineage = to_lineage(graph, problem, solution)
     metrics = None
     if truth is not None:
@@ -196,6 +197,16 @@ def to_lineage(graph: CandidateGraph, problem: TrackingProblem, solution: Soluti
     divided = graph.divisions[values[layout.division]]
     links = np.concatenate([graph.links[values[layout.link]], divided[:, :2], divided[:, [0, 2]]])
     return make_lineage(graph.detections, values[layout.detection], links)
+
+
+def _margins(config: Config, problem: TrackingProblem, solution: Solution) -> Margins | None:
+    if config.output.margins == "none":
+        return None
+    if config.output.margins == "exact" and solution.status == "optimal":
+        return exact_margins(problem, solution.values, solver_settings(config))
+    if config.output.margins == "exact":
+        log.warning("margins are bounds: exact ones need a proven optimum, and time ran out")
+    return bound_margins(problem, solution)
 
 
 def _ctc_masks(path: Path) -> Path:

@@ -109,6 +109,6 @@ def _proof_in_words(report: dict[str, Any]) -> str:
     """How good the answer is known to be."""
     if report["status"] == "optimal":
         return f"proven optimal by {report['proof']}"
-    gap = f"at most {100 * report['gap']:.3g} % above the optimum"
+    gap = f"gap {100 * report['gap']:.3g} %"
     asked = report["config"]["solver"]["gap"]
     return f"{gap}, as solver.gap allows" if report["gap"] <= asked else f"{gap}: time ran out"

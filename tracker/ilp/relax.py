@@ -138,9 +138,12 @@ class Program:
     def _run(self) -> highspy.HighsModelStatus:
         """Run the simplex method in slices of time, so that it can be cancelled."""
         retried = False
+        start = time.perf_counter()
         while True:
-            left_s = self._deadline - time.perf_counter()
-            self._highs.setOptionValue("time_limit", self._highs.getRunTime() + max(0.0, min(SLICE_S, left_s)))
+            now = time.perf_counter()
+            slice_s = max(SLICE_S, (now - start) / 3)  # restarting costs something, so long programs ask less often
+            limit_s = max(0.0, min(slice_s, self._deadline - now))
+            self._highs.setOptionValue("time_limit", self._highs.getRunTime() + limit_s)
             self._highs.run()
             status = self._highs.getModelStatus()
             if status in STOPPED:

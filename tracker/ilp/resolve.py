@@ -124,7 +124,7 @@ class Resolver:
         except ConflictError:
             self._set_bounds(changed, before.lower, before.upper)
             raise
-        self.problem = before.with_bounds(lower, upper)
+        self.problem = before.with_bounds(lower.copy(), upper.copy())
         for number, optimum in zip(touched, found, strict=True):
             self._optima[number] = optimum
 
