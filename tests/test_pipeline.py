@@ -271,9 +271,9 @@ def test_learned_tables_enter_the_costs(tmp_path):
     assert len(graph.links) == len(context.association) == 12
 
 
-def test_exact_margins_are_no_smaller_than_bounds(movie: Path, tmp_path: Path) -> None:
-    exact = run(config_of(movie, tmp_path, "one", output={"margins": "exact"})).margins
-    bound = run(config_of(movie, tmp_path, "two", output={"margins": "bound"})).margins
+def test_exact_margins_are_no_smaller_than_bounds(movie: tuple[SimulatedMovie, Path], tmp_path: Path) -> None:
+    exact = run(config_of(movie[1], tmp_path, "one", output={"margins": "exact"})).margins
+    bound = run(config_of(movie[1], tmp_path, "two", output={"margins": "bound"})).margins
     assert exact is not None
     assert bound is not None
     assert (exact.out >= bound.out - 1e-6).all()

@@ -10,8 +10,6 @@ from tracker.ilp.problem import TrackingProblem
 from tracker.ilp.resolve import Resolver
 from tracker.margins import Margins
 
-_Choice = tuple[NDArray[np.int64], int]  # columns, and the value they are fixed at
-
 
 def exact_margins(
     problem: TrackingProblem, values: NDArray[np.bool_], settings: SolverSettings | None = None
@@ -21,32 +19,26 @@ def exact_margins(
     A detection's way out is its link, its division or its end; its way in its link, its division or its appearance
     (split model: its parent or its appearance; "exactly this one child" is forbidden by forbidding the child, or
     demanding a second one). A detection that is not selected is forced in. Re-solves work on living linear programs, a
-    few simplex steps each, with as many threads as the settings say.
+    few simplex steps each, with as many threads as the settings say; a link is asked about once for both its ends.
     """
     layout, count = problem.layout, problem.n_detections
     resolver = Resolver(problem, replace(settings or SolverSettings(), backend="highs", gap=0.0))
     way_out, way_in = _chosen_columns(problem, values)
-    choices: list[_Choice] = []
-    target: list[tuple[int, int]] = []  # side, detection
-
-    def ask(side: int, row: int, column: int, value: int) -> None:
-        choices.append((np.array([column]), value))
-        target.append((side, row))
-
+    asked: dict[tuple[int, int], list[tuple[int, int]]] = {}  # (column, value): who wants to know (side, detection)
     for row in range(count):
         if not values[row]:
-            ask(0, row, row, 1)
-            ask(1, row, row, 1)
+            asked[row, 1] = [(0, row), (1, row)]
             continue
         for column in way_out[row]:
-            ask(0, row, column, 0)
+            asked.setdefault((column, 0), []).append((0, row))
         if problem.split and len(way_out[row]) == 1 and way_out[row][0] < layout.disappear.start:
-            ask(0, row, layout.splits.start + row, 1)
-        ask(1, row, way_in[row], 0)
+            asked.setdefault((layout.splits.start + row, 1), []).append((0, row))
+        asked.setdefault((int(way_in[row]), 0), []).append((1, row))
+    costs = resolver.cost_of([(np.array([column]), value) for column, value in asked])
     margins = np.full((2, count), np.inf)
-    costs = resolver.cost_of(choices)
-    sides, rows = np.array(target, np.int64).reshape(-1, 2).T
-    np.minimum.at(margins, (sides, rows), costs)
+    for cost, wanted in zip(costs.tolist(), asked.values(), strict=True):
+        for side, row in wanted:
+            margins[side, row] = min(margins[side, row], cost)
     return Margins(margins[0], margins[1])
 
 
