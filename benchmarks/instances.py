@@ -41,4 +41,4 @@ def attrackt_problem(detections: Detections, *, keep: bool) -> tuple[CandidateGr
     graph = build_candidates(detections)
     settings = CostSettings(preset="attrackt", detection="keep" if keep else 0.0)
     context = FeatureContext(graph)
-    return graph, to_problem(context, price(context, settings, divisions="pair"), settings)
+    return graph, to_problem(context.graph, price(context, settings, divisions="pair"), settings)

@@ -44,7 +44,7 @@ def test_attrackt_costs_on_hela(hela: Detections, n_frames: int, keep: bool, opt
     graph = build_candidates(detections, neighbors=10, direction="backward")
     context = FeatureContext(graph)
     settings = CostSettings(preset="attrackt", detection="keep" if keep else 0.0)
-    solution = solve(to_problem(context, price(context, settings, divisions="pair"), settings))
+    solution = solve(to_problem(context.graph, price(context, settings, divisions="pair"), settings))
     assert len(graph.divisions) == pytest.approx(n_divisions, rel=0.05)
     assert solution.objective == pytest.approx(optimum, abs=1e-3 if n_frames == 3 else 1e-4)
     assert solution.status == "optimal"

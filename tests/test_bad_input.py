@@ -89,7 +89,7 @@ def test_unknown_kind_of_file(bad):
 
 
 def test_missing_truth_is_told_before_the_work(bad, monkeypatch):
-    monkeypatch.setattr("tracker.pipeline.solve", None)
+    monkeypatch.setattr("tracker.pipeline.solve_pinned", None)
     bad(MASKS + 'truth = "01_GT/TRA"', "no ground truth at 01_GT/TRA", only_run=True)
 
 

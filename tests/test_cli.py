@@ -72,7 +72,7 @@ def test_success_prints_on_stdout_alone(capsys, folder):
         ),
     ],
 )
-@pytest.mark.parametrize("stage", ["solve", "write_result"])
+@pytest.mark.parametrize("stage", ["solve_pinned", "write_result"])
 def test_exit_codes(capsys, monkeypatch, error, code, message, stage):
     monkeypatch.setattr(f"tracker.pipeline.{stage}", failing(error))
     refused(capsys, message, "run", "config.toml", code=code)
@@ -86,7 +86,7 @@ def test_ctrl_c_while_writing_leaves_the_earlier_result(capsys, monkeypatch):
 
 
 def test_a_traceback_only_when_asked_for(capsys, monkeypatch):
-    monkeypatch.setattr("tracker.pipeline.solve", failing(ZeroDivisionError("x")))
+    monkeypatch.setattr("tracker.pipeline.solve_pinned", failing(ZeroDivisionError("x")))
     assert track("run", "config.toml", "--verbose") == 1
     output = capsys.readouterr()
     assert output.out == ""

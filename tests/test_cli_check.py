@@ -45,6 +45,7 @@ def test_check_json(capsys):
         "links": 12,
         "divisions": 0,
         "columns": 44,
+        "pins": 0,
         "terms": [{"on": "link", "feature": "distance", "weight": 1.0, "standardise": "zscore"}],
         "features": {
             "link": found["features"]["division"],

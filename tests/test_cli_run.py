@@ -119,6 +119,6 @@ def test_plot(folder):
 
 def test_plot_without_matplotlib_is_told_before_the_work(capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
-    monkeypatch.setattr("tracker.pipeline.solve", None)
+    monkeypatch.setattr("tracker.pipeline.solve_pinned", None)
     assert track("run", "config.toml", "--plot") == 2
     assert 'pip install "pintrack[plot]"' in capsys.readouterr().err

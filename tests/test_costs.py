@@ -237,7 +237,7 @@ def test_nothing_to_price():
     context = context_of(empty)
     costs = price(context, CostSettings(), divisions="pair")
     assert [len(column) for column in (costs.link, costs.division, costs.detection, costs.appear)] == [0] * 4
-    assert to_problem(context, costs, CostSettings()).layout.n_columns == 0
+    assert to_problem(context.graph, costs, CostSettings()).layout.n_columns == 0
 
 
 @pytest.mark.parametrize("divisions", ["pair", "split", "none"])
@@ -245,7 +245,7 @@ def test_problem_holds_the_costs(divisions):
     context = context_of(divisions=divisions == "pair")
     settings = CostSettings(detection=-0.5, division=0.25)
     costs = price(context, settings, divisions=divisions)
-    problem = to_problem(context, costs, settings)
+    problem = to_problem(context.graph, costs, settings)
     layout = problem.layout
     assert problem.split == (divisions == "split")
     for family, column in (
@@ -265,7 +265,7 @@ def test_problem_holds_the_costs(divisions):
 
 def test_keep_selects_every_detection_at_no_cost():
     context = context_of()
-    problem = to_problem(context, price(context, CostSettings(), divisions="pair"), CostSettings())
+    problem = to_problem(context.graph, price(context, CostSettings(), divisions="pair"), CostSettings())
     assert problem.lower[problem.layout.detection].all()
     assert problem.lower.sum() == len(context.graph.detections)
     assert not problem.cost[problem.layout.detection].any()
@@ -276,7 +276,7 @@ def optimum(context, settings, divisions):
     if divisions != "pair":
         graph = replace(graph, divisions=graph.divisions[:0], division_links=graph.division_links[:0])
         context = replace(context, graph=graph)
-    problem = to_problem(context, price(context, settings, divisions=divisions), settings)
+    problem = to_problem(context.graph, price(context, settings, divisions=divisions), settings)
     found = solve(problem, SolverSettings(threads=1))
     dividing = found.values[problem.layout.division].sum() + found.values[problem.layout.splits].sum()
     return found.objective, int(dividing)

@@ -14,7 +14,8 @@ from tracker.config import Config, make_config
 from tracker.errors import OutputError
 from tracker.io.ctc import read_track_table
 from tracker.io.tracks_csv import read_tracks_csv
-from tracker.pipeline import Stopwatch, propose, read_inputs, run
+from tracker.pipeline import run
+from tracker.prepare import Stopwatch, prepare
 from tracker.simulate import SimulatedMovie, SimulationSettings, simulate
 from tracker.simulate_files import write_movie, write_points
 
@@ -121,7 +122,7 @@ def test_progress_names_the_stages(tmp_path):
     stages = []
     run(make_config({"data": {"segmentation": "masks"}}, folder=tmp_path), progress=stages.append)
     assert stages == [
-        "reading detections", "proposing candidates", "reading scores", "computing features and costs",
+        "reading detections", "proposing candidates", "computing features and costs",
         "building the program", "solving", "measuring margins", "writing the result",
     ]  # fmt: skip
 
@@ -267,8 +268,8 @@ def test_learned_tables_enter_the_costs(tmp_path):
     columns = geff.read(tmp_path / "result/tracks.geff")[0].edges[1, 4]
     assert columns["association"] == 1
     assert columns["embedding_distance"] == 3
-    graph, context = propose(config, read_inputs(config), Stopwatch())
-    assert len(graph.links) == len(context.association) == 12
+    prepared = prepare(config, Stopwatch())
+    assert len(prepared.graph.links) == len(prepared.costs.columns["link", "association"]) == 12
 
 
 def test_exact_margins_are_no_smaller_than_bounds(movie: tuple[SimulatedMovie, Path], tmp_path: Path) -> None:

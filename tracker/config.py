@@ -144,6 +144,15 @@ class AssociationSettings(_Section):
         return self
 
 
+class Annotations(_Section):
+    """What people know about the movie."""
+
+    pins: tuple[str, ...] = ()
+    """Files of pins (CSV); what is certain in them is honoured, whatever it costs."""
+    soft_weight: Finite = 1.0
+    """Cost per unit of log-odds of pins with a confidence."""
+
+
 class Solving(_Section):
     """How the optimum is found."""
 
@@ -177,6 +186,7 @@ class Config(_Section):
     features: Features = Features()
     embeddings: EmbeddingSettings | None = None
     associations: AssociationSettings | None = None
+    annotations: Annotations = Annotations()
     solver: Solving = Solving()
     output: Output = Output()
     _folder: Path = PrivateAttr(default_factory=Path)

@@ -1,10 +1,12 @@
 """The cost model: a weighted sum of features plus constants, linear in its weights."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tracker.candidates import CandidateGraph
 from tracker.config import CostSettings, Term
 from tracker.detections import Detections
 from tracker.errors import ConfigError, FeatureError
@@ -54,18 +56,26 @@ def resolve_terms(settings: CostSettings, *, has_association: bool, has_pairs: b
     return (*preset, *settings.terms)
 
 
-def price(context: FeatureContext, settings: CostSettings, *, divisions: str) -> Costs:
+def price(
+    context: FeatureContext,
+    settings: CostSettings,
+    *,
+    divisions: str,
+    statistics: Mapping[tuple[Family, str], Standardiser] | None = None,
+) -> Costs:
     """Price every candidate:  cost = sum over terms of weight * z(feature), plus constants.
 
     divisions: "pair", "split" or "none". A division costs the terms on divisions plus costs.division; where there is
     no term on divisions, it costs its two links plus costs.division (as in the split model).
     Appearing is free in the first frame read and after an empty one, disappearing in the last and before an empty one;
     both within `border_px` of the image edge.
+    statistics: z-score parameters measured before candidates were added, so that a pin changes no cost; default, those
+    of the graph's own candidates.
     """
     terms = resolve_terms(settings, has_association=context.association is not None, has_pairs=divisions == "pair")
     graph = context.graph
     columns: dict[tuple[Family, str], NDArray[np.float64]] = {}
-    statistics: dict[tuple[Family, str], Standardiser] = {}
+    measured = dict(statistics or {})
     totals: dict[Family, NDArray[np.float64]] = {
         "link": np.zeros(len(graph.links)),
         "division": np.full(len(graph.divisions), settings.division),
@@ -77,9 +87,9 @@ def price(context: FeatureContext, settings: CostSettings, *, divisions: str) ->
             columns[key] = compute_feature(context, term.on, term.feature)
         column = columns[key]
         if term.standardise == "zscore":
-            if key not in statistics:
-                statistics[key] = Standardiser.measure(column)
-            column = statistics[key](column)
+            if key not in measured:
+                measured[key] = Standardiser.measure(column)
+            column = measured[key](column)
         totals[term.on] += term.weight * column
     if divisions == "pair" and not any(term.on == "division" for term in terms):
         totals["division"] += totals["link"][graph.division_links].sum(axis=1)
@@ -92,7 +102,7 @@ def price(context: FeatureContext, settings: CostSettings, *, divisions: str) ->
         disappear=disappear,
         split=settings.division if divisions == "split" else None,
         columns=columns,
-        statistics=statistics,
+        statistics=measured,
     )
 
 
@@ -113,9 +123,8 @@ def _ends(detections: Detections, settings: CostSettings) -> tuple[NDArray[np.fl
     return appear, disappear
 
 
-def to_problem(context: FeatureContext, costs: Costs, settings: CostSettings) -> TrackingProblem:
+def to_problem(graph: CandidateGraph, costs: Costs, settings: CostSettings) -> TrackingProblem:
     """Costs as columns of the ILP."""
-    graph = context.graph
     return make_problem(
         len(graph.detections),
         graph.links,

@@ -1,48 +1,29 @@
-"""The one straight line: detections -> candidate graph -> features -> costs -> exact ILP -> lineage."""
+"""The one straight line: detections -> candidate graph -> features -> costs (+ pins) -> exact ILP -> lineage."""
 
 import logging
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tracker.candidates import CandidateGraph, build_candidates
+from tracker.annotations import solve_pinned
+from tracker.candidates import CandidateGraph
 from tracker.config import Config
-from tracker.costs import Costs, price, to_problem
-from tracker.detections import Detections
+from tracker.costs import Costs
 from tracker.evaluate import evaluate, require_traccuracy
 from tracker.exact_margins import exact_margins
-from tracker.features.context import FeatureContext
 from tracker.ilp.backends import SolverSettings, check_backend
 from tracker.ilp.problem import Solution, TrackingProblem
-from tracker.ilp.solve import solve
-from tracker.io.movie import Movie
-from tracker.io.movies import open_movie
-from tracker.io.points import read_points
 from tracker.io.result import ResultTables, refuse_existing, write_result
 from tracker.lineage import Lineage, make_lineage
 from tracker.margins import Margins, bound_margins
-from tracker.reading import detections_from_masks, detections_from_points, frames_of_points, select_frames
+from tracker.prepare import Progress, Stopwatch, prepare
 from tracker.run_report import make_report, peak_memory_mb
-from tracker.scores import load_associations, load_embeddings, load_geff_scores
 from tracker.truth import read_truth
 
 log = logging.getLogger(__name__)
-Progress = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What was read: detections, and the movies they came from (None where not given)."""
-
-    detections: Detections
-    masks: Movie | None
-    images: Movie | None
 
 
 @dataclass(frozen=True)
@@ -57,24 +38,6 @@ class RunResult:
     margins: Margins | None
     report: dict[str, Any]
     metrics: dict[str, Any] | None
-
-
-@dataclass
-class Stopwatch:
-    """Seconds per named stage."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-    progress: Progress = lambda stage: None
-
-    @contextmanager
-    def stage(self, name: str, message: str) -> Iterator[None]:
-        """Time a stage and announce it."""
-        self.progress(message)
-        start = time.perf_counter()
-        yield
-        passed = time.perf_counter() - start
-        self.seconds[name] = self.seconds.get(name, 0.0) + passed
-        log.debug("%s: %.2f s", message, passed)
 
 
 def run(
@@ -98,16 +61,14 @@ def run(
     if truth_path is not None:
         require_traccuracy()
 
-    with watch.stage("read", "reading detections"):
-        inputs = read_inputs(config)
-        truth = None if truth_path is None else read_truth(truth_path, scale=inputs.detections.scale)
-    graph, context = propose(config, inputs, watch)
-    with watch.stage("features", "computing features and costs"):
-        costs = price(context, config.costs, divisions=config.candidates.divisions)
-    with watch.stage("build", "building the program"):
-        problem = to_problem(context, costs, config.costs)
+    truth = None
+    if truth_path is not None:
+        with watch.stage("read", "reading the truth"):
+            truth = read_truth(truth_path, scale=config.data.scale)
+    prepared = prepare(config, watch)
+    inputs, graph, costs = prepared.inputs, prepared.graph, prepared.costs
     with watch.stage("solve", "solving"):
-        solution = solve(problem, solver_settings(config))
+        problem, solution = solve_pinned(prepared.problem, prepared.pins, solver_settings(config))
     with watch.stage("margins", "measuring margins"):
         margins = _margins(config, problem, solution)
     lineage = to_lineage(graph, problem, solution)
@@ -120,7 +81,7 @@ def run(
     if plot:
         extra["overview.png"] = lambda path: plot_overview(path, lineage, inputs.masks, inputs.images)
     tables = ResultTables(lineage, _detection_columns(margins), _link_columns(lineage, graph, costs, problem, solution))
-    report = make_report(config, graph, costs, problem, solution, lineage, watch.seconds)
+    report = make_report(config, prepared, solution, lineage, watch.seconds)
 
     watch.progress("writing the result")
     seconds = report["seconds"]
@@ -136,53 +97,6 @@ def run(
         folder, tables, masks=inputs.masks, report=finish, metrics=metrics, overwrite=overwrite, extra_files=extra
     )
     return RunResult(lineage, graph, costs, problem, solution, margins, report, metrics)
-
-
-def read_inputs(config: Config) -> Inputs:
-    """Detections and movies of a config."""
-    data = config.data
-    scale = None if data.scale is None else np.asarray(data.scale, float)
-    images = None if data.images is None else open_movie(config.path(data.images), channel=data.channel)
-    if data.segmentation is not None:
-        masks = open_movie(_ctc_masks(config.path(data.segmentation)), kind="masks")
-        frames = select_frames(masks.frames, data.frames, data.every)
-        found = detections_from_masks(masks, images, scale=scale, unit=data.unit, frames=frames, workers=2)
-        return Inputs(found, masks, images)
-    assert data.points is not None
-    table = read_points(config.path(data.points), lineage=False)
-    frames = select_frames(frames_of_points(table), data.frames, data.every)
-    found = detections_from_points(
-        table, scale=scale, unit=data.unit, frames=frames, image_shape=None if images is None else images.shape
-    )
-    return Inputs(found, None, images)
-
-
-def propose(config: Config, inputs: Inputs, watch: Stopwatch) -> tuple[CandidateGraph, FeatureContext]:
-    """The candidate graph and what its features look at."""
-    wanted = config.candidates
-    with watch.stage("candidates", "proposing candidates"):
-        graph = build_candidates(
-            inputs.detections,
-            neighbors=wanted.neighbors,
-            direction=wanted.direction,
-            max_distance=wanted.max_distance,
-            max_frame_gap=wanted.max_frame_gap,
-            divisions=wanted.divisions == "pair",
-            pairs_per_parent=wanted.pairs_per_parent,
-            division_max_distance=wanted.division_max_distance,
-        )
-    with watch.stage("features", "reading scores"):
-        embedding = association = None
-        if config.embeddings is not None:
-            embedding = load_embeddings(config.path(config.embeddings.path), inputs.detections)
-        if config.associations is not None:
-            given = config.associations
-            if given.path is not None:
-                association = load_associations(config.path(given.path), graph)
-            elif given.geff is not None:
-                association = load_geff_scores(config.path(given.geff), given.property, graph)
-    shift = config.features.overlap_shift
-    return graph, FeatureContext(graph, inputs.masks, shift, embedding, association)
 
 
 def solver_settings(config: Config) -> SolverSettings:
@@ -207,15 +121,6 @@ def _margins(config: Config, problem: TrackingProblem, solution: Solution) -> Ma
     if config.output.margins == "exact":
         log.warning("margins are bounds: exact ones need a proven optimum, and time ran out")
     return bound_margins(problem, solution)
-
-
-def _ctc_masks(path: Path) -> Path:
-    """A folder of the Cell Tracking Challenge such as 01_ST or 01_GT stands for the masks inside it."""
-    if path.is_dir() and not any(path.glob("*.tif*")):
-        for inside in ("SEG", "TRA"):
-            if (path / inside).is_dir():
-                return path / inside
-    return path
 
 
 def _detection_columns(margins: Margins | None) -> dict[str, NDArray[np.float64]]:

@@ -8,26 +8,20 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import tracker
-from tracker.candidates import CandidateGraph
 from tracker.config import Config
-from tracker.costs import Costs
-from tracker.ilp.problem import Solution, TrackingProblem
+from tracker.ilp.problem import Solution
 from tracker.lineage import Lineage
+from tracker.prepare import Prepared
 
 _VERSIONS = ("numpy", "scipy", "highspy", "networkx", "scikit-image", "tifffile", "zarr", "geff", "ilpy", "traccuracy")
 
 
 def make_report(
-    config: Config,
-    graph: CandidateGraph,
-    costs: Costs,
-    problem: TrackingProblem,
-    solution: Solution,
-    lineage: Lineage,
-    seconds: dict[str, float],
+    config: Config, prepared: Prepared, solution: Solution, lineage: Lineage, seconds: dict[str, float]
 ) -> dict[str, Any]:
     """The content of run.json; `seconds` and peak memory are completed when everything is written."""
-    layout, values = problem.layout, solution.values
+    graph, layout, values = prepared.graph, prepared.problem.layout, solution.values
+    pins = prepared.pins
     return {
         "status": solution.status,
         "objective": solution.objective,
@@ -45,13 +39,14 @@ def make_report(
             "appear": int(values[layout.appear].sum()),
             "disappear": int(values[layout.disappear].sum()),
             "tracks": int(lineage.track_id.max(initial=0)),
-            "pins": 0,
+            "pins": 0 if pins is None else len(pins.table),
+            "pins_unanswered": 0 if pins is None else pins.table.unanswered,
         },
         "seconds": dict(seconds),
         "peak_memory_mb": peak_memory_mb(),
         "statistics": {
             f"{family}.{name}": {"mean": measured.mean, "std": measured.std}
-            for (family, name), measured in costs.statistics.items()
+            for (family, name), measured in prepared.costs.statistics.items()
         },
         "config": json.loads(config.model_dump_json()),
         "config_folder": str(config.path(".").resolve()),

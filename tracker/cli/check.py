@@ -8,6 +8,7 @@ import numpy as np
 import typer
 from rich.table import Table
 
+from tracker.annotations import check_divisions
 from tracker.candidates import CandidateGraph
 from tracker.cli.common import Json, Quiet, Set, Verbose, configure, output, print_json, progress, tell
 from tracker.config import Config, Term, load_config
@@ -16,7 +17,7 @@ from tracker.errors import OutputError, TruthError, first_five
 from tracker.features import known_features
 from tracker.ilp.backends import check_backend
 from tracker.io.result import refuse_existing
-from tracker.pipeline import Inputs, Stopwatch, propose, read_inputs
+from tracker.prepare import Inputs, context_of, propose, read_annotations, read_inputs
 from tracker.run_report import peak_memory_mb
 
 # Measured on 0.2 to 3.1 million columns. With optional detections one program spans the movie instead of a frame pair.
@@ -48,7 +49,11 @@ def check(
 def _examine(config: Config) -> dict[str, Any]:
     check_backend(config.solver.backend)
     inputs = read_inputs(config)
-    graph, context = propose(config, inputs, Stopwatch())
+    pins = read_annotations(config, inputs.detections)
+    graph = propose(config, inputs.detections)
+    context = context_of(config, inputs, graph)
+    if pins is not None:
+        check_divisions(pins, config.candidates.divisions)
     # Without a single link the price of everything takes no time, but tells what a feature lacks.
     none = CandidateGraph(graph.detections, graph.links[:0], graph.divisions[:0], graph.division_links[:0])
     scores = None if context.association is None else context.association[:0]
@@ -66,6 +71,7 @@ def _examine(config: Config) -> dict[str, Any]:
         "links": len(graph.links),
         "divisions": len(graph.divisions),
         "columns": columns,
+        "pins": 0 if pins is None else len(pins.table),
         "memory_mb": round(
             peak_memory_mb() + _MB_PER_COLUMN["keep" if config.costs.detection == "keep" else "optional"] * columns
         ),
@@ -112,7 +118,7 @@ def _print(found: dict[str, Any]) -> None:
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold")
     table.add_column()
-    for name in ("frames", "detections", "links", "divisions", "columns"):
+    for name in ("frames", "detections", "links", "divisions", "columns", "pins"):
         table.add_row(name, f"{found[name]:,}")
     table.add_row("memory", f"about {found['memory_mb']:,} MB at the peak of a run, evaluation not counted")
     for term in found["terms"]:

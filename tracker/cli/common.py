@@ -15,7 +15,7 @@ from rich.logging import RichHandler
 from rich.text import Text
 
 from tracker.errors import PintrackError
-from tracker.pipeline import Progress
+from tracker.prepare import Progress
 
 P = ParamSpec("P")
 _FILE_COLUMNS = 240

@@ -22,6 +22,7 @@ def run(
     segmentation: Annotated[str | None, typer.Option(help="Label masks, when there is no config.")] = None,
     points: Annotated[str | None, typer.Option(help="Point table, when there is no config.")] = None,
     truth: Annotated[str | None, typer.Option(help="Ground truth, when there is no config.")] = None,
+    pins: Annotated[list[Path] | None, typer.Option("--pins", help="Another file of pins. Repeatable.")] = None,
     result: Annotated[Path | None, typer.Option("--output", "-o", help="Result folder.")] = None,
     plot: Annotated[bool, typer.Option("--plot", help="Also write overview.png.")] = False,
     overwrite: Overwrite = False,
@@ -57,6 +58,8 @@ def run(
             raise OutputError(f"{beside} exists already. Name another --output, or replace it with --overwrite")
     if result is not None and config is not None:
         loaded = _with_output(loaded, result)
+    if pins:
+        loaded = _with_pins(loaded, pins)
     with progress(quiet or as_json) as say:
         done = run_pipeline(loaded, overwrite=overwrite, plot=plot, progress=say)
     written = loaded.path(loaded.output.path)
@@ -79,6 +82,14 @@ def _config_from_options(given: dict[str, str | None], folder: Path, settings: l
     return make_config({**content, "output": {"path": folder.name}}, settings, name="options", folder=folder.parent)
 
 
+def _with_pins(config: Config, pins: list[Path]) -> Config:
+    """The config with more files of pins, given from where we are."""
+    folder = config.path(".").resolve()
+    more = [str(relative_to(str(path.resolve()), folder)) for path in pins]
+    annotations = config.annotations.model_copy(update={"pins": (*config.annotations.pins, *more)})
+    return config.model_copy(update={"annotations": annotations})
+
+
 def _with_output(config: Config, folder: Path) -> Config:
     changed = config.output.model_copy(update={"path": str(folder.resolve())})
     return config.model_copy(update={"output": changed})
@@ -96,6 +107,9 @@ def _print_summary(done: RunResult, folder: Path, config: Path | None) -> None:
     candidates = f" of {counts['divisions']:,} candidates" if counts["divisions"] else ""
     table.add_row("divisions", f"{counts['selected_divisions']:,}{candidates}")
     table.add_row("tracks", f"{counts['tracks']:,}; {counts['appear']:,} appear, {counts['disappear']:,} disappear")
+    if counts["pins"]:
+        waiting = f"; {counts['pins_unanswered']:,} not answered yet" if counts["pins_unanswered"] else ""
+        table.add_row("pins", f"{counts['pins']:,} honoured{waiting}")
     table.add_row("seconds", f"{seconds['total']:.2f}, of which solving {seconds['solve']:.2f}")
     console.print(table)
     if done.metrics is not None:

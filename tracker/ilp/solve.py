@@ -21,15 +21,19 @@ _OPTIMAL = 1e-6
 
 
 class InfeasibleProblemError(PinConflictError):
-    """No lineage satisfies the bounds. `rows`: detections (row numbers) around which the contradiction lies."""
+    """No lineage satisfies the bounds.
 
-    def __init__(self, rows: NDArray[np.int64]) -> None:
-        """Remember the detections involved."""
+    rows: detections around which the contradiction lies.   program_rows: rows of the program that cannot be satisfied.
+    """
+
+    def __init__(self, problem: TrackingProblem, program_rows: NDArray[np.int64]) -> None:
+        """Remember the rows involved."""
+        rows = _detections_of_rows(problem, program_rows)
         super().__init__(
             "the pins contradict each other: no lineage satisfies them all. The contradiction lies around "
             f"{len(rows)} detections, rows {rows[:5].tolist()}{' ...' if len(rows) > 5 else ''}"
         )
-        self.rows = rows
+        self.rows, self.program_rows = rows, program_rows
 
 
 def solve(problem: TrackingProblem, settings: SolverSettings | None = None) -> Solution:
@@ -44,7 +48,9 @@ def solve(problem: TrackingProblem, settings: SolverSettings | None = None) -> S
     deadline = clock + settings.time_limit_s
     impossible = np.flatnonzero(problem.lower > problem.upper)
     if len(impossible):
-        raise InfeasibleProblemError(_detections_of_columns(problem, impossible))
+        raise InfeasibleProblemError(
+            problem, np.unique(constraint_matrix(problem, impossible).indices).astype(np.int64)
+        )
 
     free = (problem.lower < problem.upper) & ~dominated(problem)
     columns = np.flatnonzero(free)
@@ -56,7 +62,7 @@ def solve(problem: TrackingProblem, settings: SolverSettings | None = None) -> S
     rhs = right_hand_side(problem) - rhs_change
     broken = untouched[np.where(untouched < n_equalities(problem), rhs[untouched] != 0, rhs[untouched] < 0)]
     if len(broken):
-        raise InfeasibleProblemError(_detections_of_rows(problem, broken))
+        raise InfeasibleProblemError(problem, broken)
     reduced = time.perf_counter()
 
     results = _solve_all(blocks, settings, deadline)
@@ -66,7 +72,7 @@ def solve(problem: TrackingProblem, settings: SolverSettings | None = None) -> S
     unsolved = []
     for block, result in zip(blocks, results, strict=True):
         if result.infeasible:
-            raise InfeasibleProblemError(_detections_of_rows(problem, block.rows))
+            raise InfeasibleProblemError(problem, block.rows)
         bound += result.bound
         duals[block.rows] = result.duals
         slack[block.rows] = result.slack
@@ -168,7 +174,3 @@ def _fill_greedily(
 def _detections_of_rows(problem: TrackingProblem, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     flow = rows[rows < 2 * problem.n_detections]
     return np.unique(flow % problem.n_detections)
-
-
-def _detections_of_columns(problem: TrackingProblem, columns: NDArray[np.int64]) -> NDArray[np.int64]:
-    return _detections_of_rows(problem, np.unique(constraint_matrix(problem, columns).indices).astype(np.int64))

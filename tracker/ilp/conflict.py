@@ -1,0 +1,79 @@
+"""Which pins cannot hold together: a small set out of many, by dividing and testing."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csc_array
+
+from tracker.ilp.backends import SolverSettings, solve_integer
+from tracker.ilp.block import Block
+from tracker.ilp.bounds import apply_pins
+from tracker.ilp.pins import PinArrays
+from tracker.ilp.problem import TrackingProblem
+from tracker.ilp.rows import constraint_matrix, n_equalities, right_hand_side
+
+
+def smallest_conflict(
+    problem: TrackingProblem,
+    subset: Callable[[NDArray[np.int64]], PinArrays],
+    n_pins: int,
+    rows: NDArray[np.int64],
+    settings: SolverSettings,
+) -> NDArray[np.int64]:
+    """Pins (numbers) that contradict each other, none of which can be spared for the contradiction.
+
+    problem: without pins.   subset: the pins of some numbers.   rows: program rows that cannot be satisfied under all.
+    Only these rows are looked at, which is enough: all pins together break them. QuickXplain (Junker 2004): about
+    2 k log2(n / k) feasibility tests for k guilty pins of n.
+    """
+    feasible = _Feasibility(problem, rows, settings)
+
+    def holds(pins: NDArray[np.int64]) -> bool:
+        return feasible.under(subset(np.sort(pins)))
+
+    def explain(background: NDArray[np.int64], added: bool, pins: NDArray[np.int64]) -> NDArray[np.int64]:
+        if added and not holds(background):
+            return np.empty(0, np.int64)
+        if len(pins) == 1:
+            return pins
+        first, second = np.array_split(pins, 2)
+        from_second = explain(np.concatenate([background, first]), True, second)
+        from_first = explain(np.concatenate([background, from_second]), len(from_second) > 0, first)
+        return np.concatenate([from_first, from_second])
+
+    return np.sort(explain(np.empty(0, np.int64), False, np.arange(n_pins)))
+
+
+class _Feasibility:
+    """Whether some rows of a problem can be satisfied under pins."""
+
+    def __init__(self, problem: TrackingProblem, rows: NDArray[np.int64], settings: SolverSettings) -> None:
+        self._problem, self._settings = problem, settings
+        whole = constraint_matrix(problem, np.arange(problem.layout.n_columns)).tocsr()[rows]
+        self._columns = np.unique(whole.indices).astype(np.int64)
+        self._matrix = csc_array(whole.tocsc()[:, self._columns])
+        self._rhs = right_hand_side(problem)[rows]
+        self._equality = rows < n_equalities(problem)
+
+    def under(self, pins: PinArrays) -> bool:
+        bounded = apply_pins(self._problem, pins)
+        lower, upper = bounded.lower[self._columns], bounded.upper[self._columns]
+        if np.any(lower > upper):
+            return False
+        free = np.flatnonzero(lower < upper)
+        rhs = self._rhs - self._matrix @ lower.astype(np.float64)
+        block = Block(
+            rows=np.arange(len(rhs)),
+            columns=free,
+            matrix=csc_array(self._matrix[:, free]),
+            cost=np.zeros(len(free)),
+            rhs=rhs,
+            equality=self._equality,
+            component=np.zeros(len(free), np.int32),
+            bounded=np.ones(len(free), bool),
+            start=np.ones(len(free), bool),
+        )
+        if not len(free):
+            return not len(block.infeasible_rows(np.zeros(0)))
+        return not solve_integer(block, np.arange(len(free)), self._settings, np.inf).infeasible

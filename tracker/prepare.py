@@ -1,0 +1,161 @@
+"""From a config to a priced program: what every command does before it solves."""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from tracker.annotations import check_divisions, with_demanded, with_soft_pins
+from tracker.candidates import CandidateGraph, build_candidates
+from tracker.config import Config
+from tracker.costs import Costs, price, to_problem
+from tracker.detections import Detections
+from tracker.features.context import FeatureContext
+from tracker.ilp.problem import TrackingProblem
+from tracker.io.movie import Movie
+from tracker.io.movies import open_movie
+from tracker.io.points import read_points
+from tracker.pin_checks import ResolvedPins, resolve_pins
+from tracker.pins import read_pins
+from tracker.reading import detections_from_masks, detections_from_points, frames_of_points, select_frames
+from tracker.scores import load_associations, load_embeddings, load_geff_scores
+
+log = logging.getLogger(__name__)
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What was read: detections, and the movies they came from (None where not given)."""
+
+    detections: Detections
+    masks: Movie | None
+    images: Movie | None
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Everything up to the solve. problem: without the certain pins, with the likely ones as costs.
+
+    pins: None when the config names no files of pins.
+    """
+
+    inputs: Inputs
+    graph: CandidateGraph
+    costs: Costs
+    problem: TrackingProblem
+    pins: ResolvedPins | None
+
+
+@dataclass
+class Stopwatch:
+    """Seconds per named stage."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+    progress: Progress = lambda stage: None
+
+    @contextmanager
+    def stage(self, name: str, message: str) -> Iterator[None]:
+        """Time a stage and announce it."""
+        self.progress(message)
+        start = time.perf_counter()
+        yield
+        passed = time.perf_counter() - start
+        self.seconds[name] = self.seconds.get(name, 0.0) + passed
+        log.debug("%s: %.2f s", message, passed)
+
+
+def prepare(config: Config, watch: Stopwatch) -> Prepared:
+    """Read, propose, price. Pins are checked against the movie, and against each other, before anything is priced."""
+    with watch.stage("read", "reading detections"):
+        inputs = read_inputs(config)
+        pins = read_annotations(config, inputs.detections)
+    divisions = config.candidates.divisions
+    with watch.stage("candidates", "proposing candidates"):
+        graph = propose(config, inputs.detections)
+    with watch.stage("features", "computing features and costs"):
+        costs = price(context_of(config, inputs, graph), config.costs, divisions=divisions)
+    if pins is not None:
+        check_divisions(pins, divisions)
+        with watch.stage("candidates", "adding what pins demand"):
+            grown = with_demanded(graph, pins, pairs=divisions == "pair")
+        if len(grown.links) > len(graph.links) or len(grown.divisions) > len(graph.divisions):
+            with watch.stage("features", "pricing what pins demand"):
+                context = context_of(config, inputs, grown)
+                costs = price(context, config.costs, divisions=divisions, statistics=costs.statistics)
+            graph = grown
+    with watch.stage("build", "building the program"):
+        problem = to_problem(graph, costs, config.costs)
+        if pins is not None:
+            problem = with_soft_pins(problem, pins, config.annotations.soft_weight)
+    return Prepared(inputs, graph, costs, problem, pins)
+
+
+def read_annotations(config: Config, detections: Detections) -> ResolvedPins | None:
+    """The pins of the config, checked; None when it names no files."""
+    if not config.annotations.pins:
+        return None
+    table = read_pins([config.path(path) for path in config.annotations.pins])
+    if table.unanswered:
+        log.info("%d rows of pins are not answered yet (?) and ignored", table.unanswered)
+    return resolve_pins(table, detections)
+
+
+def read_inputs(config: Config) -> Inputs:
+    """Detections and movies of a config."""
+    data = config.data
+    scale = None if data.scale is None else np.asarray(data.scale, float)
+    images = None if data.images is None else open_movie(config.path(data.images), channel=data.channel)
+    if data.segmentation is not None:
+        masks = open_movie(_ctc_masks(config.path(data.segmentation)), kind="masks")
+        frames = select_frames(masks.frames, data.frames, data.every)
+        found = detections_from_masks(masks, images, scale=scale, unit=data.unit, frames=frames, workers=2)
+        return Inputs(found, masks, images)
+    assert data.points is not None
+    table = read_points(config.path(data.points), lineage=False)
+    frames = select_frames(frames_of_points(table), data.frames, data.every)
+    found = detections_from_points(
+        table, scale=scale, unit=data.unit, frames=frames, image_shape=None if images is None else images.shape
+    )
+    return Inputs(found, None, images)
+
+
+def propose(config: Config, detections: Detections) -> CandidateGraph:
+    """The candidate graph of a config, before pins add to it."""
+    wanted = config.candidates
+    return build_candidates(
+        detections,
+        neighbors=wanted.neighbors,
+        direction=wanted.direction,
+        max_distance=wanted.max_distance,
+        max_frame_gap=wanted.max_frame_gap,
+        divisions=wanted.divisions == "pair",
+        pairs_per_parent=wanted.pairs_per_parent,
+        division_max_distance=wanted.division_max_distance,
+    )
+
+
+def context_of(config: Config, inputs: Inputs, graph: CandidateGraph) -> FeatureContext:
+    """What features look at: the graph, masks, and learned scores laid onto it."""
+    embedding = association = None
+    if config.embeddings is not None:
+        embedding = load_embeddings(config.path(config.embeddings.path), inputs.detections)
+    given = config.associations
+    if given is not None and given.path is not None:
+        association = load_associations(config.path(given.path), graph)
+    elif given is not None and given.geff is not None:
+        association = load_geff_scores(config.path(given.geff), given.property, graph)
+    return FeatureContext(graph, inputs.masks, config.features.overlap_shift, embedding, association)
+
+
+def _ctc_masks(path: Path) -> Path:
+    """A folder of the Cell Tracking Challenge such as 01_ST or 01_GT stands for the masks inside it."""
+    if path.is_dir() and not any(path.glob("*.tif*")):
+        for inside in ("SEG", "TRA"):
+            if (path / inside).is_dir():
+                return path / inside
+    return path
