@@ -41,6 +41,7 @@ FULL = {
     "features": {"overlap_shift": [-1, 4]},
     "embeddings": {"path": "e.npz"},
     "associations": {"geff": "g.geff", "property": "p"},
+    "annotations": {"pins": ["one.csv", "two.csv"], "soft_weight": 2.5},
     "solver": {"backend": "scip", "gap": 0.01, "time_limit_s": 60, "threads": 2, "seed": 9},
     "output": {"path": "out", "margins": "none"},
 }  # fmt: skip

@@ -101,7 +101,7 @@ def read_annotations(config: Config, detections: Detections) -> ResolvedPins | N
         return None
     table = read_pins([config.path(path) for path in config.annotations.pins])
     if table.unanswered:
-        log.info("%d rows of pins are not answered yet (?) and ignored", table.unanswered)
+        log.info("rows of pins that are not answered yet (?) and so ignored: %d", table.unanswered)
     return resolve_pins(table, detections)
 
 
