@@ -253,6 +253,31 @@ def test_a_deep_conflict_among_thousands_of_pins():
     assert str(error.value).count(" line ") <= 3
 
 
+def test_a_conflict_with_a_forbidden_division_in_the_split_model():
+    """Two cells that may not appear, after one that may not divide into them."""
+    found = detections_at((0.0,), (-1.0, 1.0))
+    graph = graph_of(found)
+    problem = make_problem(
+        3, graph.links, None, link_cost=np.ones(2), appear_cost=1.0, disappear_cost=1.0, split_cost=0.5, keep=True
+    )
+    pins = pins_of(
+        found,
+        PinRow("division", ((0, 1), (1, 1), (1, 2)), value=False),
+        PinRow("appear", ((1, 1),), value=False),
+        PinRow("appear", ((1, 2),), value=False),
+    )
+    with pytest.raises(PinConflictError) as error:
+        solve_pinned(problem, pins, SolverSettings())
+    assert all(f"pins.csv line {number} " in str(error.value) for number in (1, 2, 3))
+
+
+def test_a_soft_false_division_that_is_no_candidate_costs_nothing():
+    found = detections_at((0.0,), (-1.0, 1.0, 90.0))
+    problem = problem_of(graph_of(found, max_distance=10.0))
+    pins = pins_of(found, PinRow("division", ((0, 1), (1, 1), (1, 3)), value=False, confidence=0.9))
+    assert np.array_equal(with_soft_pins(problem, pins, 1.0).cost, problem.cost)
+
+
 # ---- the command line
 
 

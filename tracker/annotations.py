@@ -76,7 +76,9 @@ def with_soft_pins(problem: TrackingProblem, pins: ResolvedPins, weight: float) 
         elif kind in ("appear", "disappear"):
             cost[getattr(layout, kind).start + own] += price
         elif kind == "division":
-            cost[layout.division.start + find_divisions(problem.divisions, np.array([[own, one, other]]))] += price
+            place = find_divisions(problem.divisions, np.array([[own, one, other]]))[0]
+            if place >= 0:  # a false pin demands no candidate
+                cost[layout.division.start + place] += price
         else:
             place = find_links(problem.links, np.array([[own, single, single]]))[0, 0]
             if place >= 0:

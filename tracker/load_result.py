@@ -40,7 +40,24 @@ def load_result(path: Path | str) -> LoadedResult:
             raise InputError(f"a result needs its tracks.csv; {folder} has none. Read {folder / 'ctc'} instead")
         truth = read_truth(folder)
         return LoadedResult(truth.to_lineage(), truth.masks)
-    data = _data_of_run(folder / "run.json")
+    found = _load_run(folder)
+    return found if found.masks is None else replace(found, lineage=_with_ctc_labels(found.lineage))
+
+
+def load_tracks(path: Path | str) -> Lineage:
+    """Read the selected detections and links of a run with the input's own labels; frames as in `load_result`.
+
+    Raises InputError when files are missing or do not fit each other.
+    """
+    folder = Path(path)
+    if not (folder / "tracks.csv").is_file():
+        raise InputError(f"there is no tracks.csv in {folder}. Give the folder that `track run` wrote")
+    return _load_run(folder).lineage
+
+
+def _load_run(folder: Path) -> LoadedResult:
+    """A run's lineage with the input's own labels, and the masks of its ctc folder, which have others."""
+    data = report_of_run(folder).get("config", {}).get("data", {})
     table = read_tracks_csv(folder / "tracks.csv")
     ndim = table.position.shape[1]
     scale = np.asarray(data.get("scale") or [1.0] * ndim, np.float64)
@@ -55,19 +72,20 @@ def load_result(path: Path | str) -> LoadedResult:
         image_shape=None if masks is None else masks.shape,
     )
     lineage = make_lineage(detections, np.ones(len(detections), bool), _links(table, folder / "tracks.csv"))
-    return LoadedResult(lineage if masks is None else _with_ctc_labels(lineage), masks)
+    return LoadedResult(lineage, masks)
 
 
-def _data_of_run(path: Path) -> dict[str, Any]:
-    """The [data] section of the config in run.json; empty when there is no such file."""
+def report_of_run(folder: Path) -> dict[str, Any]:
+    """The run.json of a result folder; empty when there is no such file. Raises InputError when it is not readable."""
+    path = folder / "run.json"
     if not path.is_file():
         return {}
     try:
         report = json.loads(path.read_text(encoding="utf-8"))
-        data = report.get("config", {}).get("data", {})
+        report.get("config", {}).get("data", {})
     except (OSError, ValueError, AttributeError) as error:
         raise InputError(f"cannot read {path}: {error}") from error
-    return dict(data)
+    return dict(report)
 
 
 def _frames_of_points(table: TracksTable, every: int) -> NDArray[np.int64]:

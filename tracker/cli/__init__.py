@@ -6,8 +6,10 @@ from tracker.cli.check import check
 from tracker.cli.common import reporting_errors
 from tracker.cli.evaluate import evaluate
 from tracker.cli.init import init
+from tracker.cli.pins import pins_app
 from tracker.cli.run import run
 from tracker.cli.simulate import simulate
+from tracker.cli.suggest import suggest
 
 app = typer.Typer(
     name="track",
@@ -16,8 +18,9 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (init, check, run, evaluate, simulate):
+for command in (init, check, run, evaluate, suggest, simulate):
     app.command()(reporting_errors(command))
+app.add_typer(pins_app)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -59,7 +59,7 @@ def run(
     if result is not None and config is not None:
         loaded = _with_output(loaded, result)
     if pins:
-        loaded = _with_pins(loaded, pins)
+        loaded = with_pins(loaded, pins)
     with progress(quiet or as_json) as say:
         done = run_pipeline(loaded, overwrite=overwrite, plot=plot, progress=say)
     written = loaded.path(loaded.output.path)
@@ -82,7 +82,7 @@ def _config_from_options(given: dict[str, str | None], folder: Path, settings: l
     return make_config({**content, "output": {"path": folder.name}}, settings, name="options", folder=folder.parent)
 
 
-def _with_pins(config: Config, pins: list[Path]) -> Config:
+def with_pins(config: Config, pins: list[Path]) -> Config:
     """The config with more files of pins, given from where we are."""
     folder = config.path(".").resolve()
     more = [str(relative_to(str(path.resolve()), folder)) for path in pins]

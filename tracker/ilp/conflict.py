@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csc_array
+from scipy.sparse import csc_array, csr_array, vstack
 
 from tracker.ilp.backends import SolverSettings, solve_integer
 from tracker.ilp.block import Block
@@ -50,6 +50,7 @@ class _Feasibility:
 
     def __init__(self, problem: TrackingProblem, rows: NDArray[np.int64], settings: SolverSettings) -> None:
         self._problem, self._settings = problem, settings
+        rows = rows[rows < len(right_hand_side(problem))]  # rows that pins add are made anew for each set of pins
         whole = constraint_matrix(problem, np.arange(problem.layout.n_columns)).tocsr()[rows]
         self._columns = np.unique(whole.indices).astype(np.int64)
         self._matrix = csc_array(whole.tocsc()[:, self._columns])
@@ -62,14 +63,17 @@ class _Feasibility:
         if np.any(lower > upper):
             return False
         free = np.flatnonzero(lower < upper)
-        rhs = self._rhs - self._matrix @ lower.astype(np.float64)
+        forbidden = self._forbidden(bounded)
+        matrix = csc_array(vstack([self._matrix, forbidden])) if forbidden.shape[0] else self._matrix
+        rhs = np.concatenate([self._rhs, np.ones(forbidden.shape[0])]) - matrix @ lower.astype(np.float64)
+        equality = np.concatenate([self._equality, np.zeros(forbidden.shape[0], bool)])
         block = Block(
             rows=np.arange(len(rhs)),
             columns=free,
-            matrix=csc_array(self._matrix[:, free]),
+            matrix=csc_array(matrix[:, free]),
             cost=np.zeros(len(free)),
             rhs=rhs,
-            equality=self._equality,
+            equality=equality,
             component=np.zeros(len(free), np.int32),
             bounded=np.ones(len(free), bool),
             start=np.ones(len(free), bool),
@@ -77,3 +81,12 @@ class _Feasibility:
         if not len(free):
             return not len(block.infeasible_rows(np.zeros(0)))
         return not solve_integer(block, np.arange(len(free)), self._settings, np.inf).infeasible
+
+    def _forbidden(self, problem: TrackingProblem) -> csr_array:
+        """Pairs of links that pins forbid, as rows `<= 1` over our columns; others bind nothing here."""
+        pairs = problem.forbidden_pairs[len(self._problem.forbidden_pairs) :] + problem.layout.link.start
+        place = np.searchsorted(self._columns, pairs)
+        inside = (place < len(self._columns)) & (self._columns[np.minimum(place, len(self._columns) - 1)] == pairs)
+        place = place[inside.all(axis=1)]
+        starts = 2 * np.arange(len(place) + 1)
+        return csr_array((np.ones(place.size), place.ravel(), starts), shape=(len(place), len(self._columns)))
