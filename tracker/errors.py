@@ -6,6 +6,7 @@ PintrackError                exit code 1
 │   ├── PointsError              point tables
 │   ├── FeatureError             a feature that cannot be computed, or is not finite
 │   ├── TruthError               ground truth that cannot be read or matched
+│   ├── PinsFileError            rows of pins that are malformed or name what is not there (pin_table.py)
 │   └── OutputError              the result cannot be written
 ├── ConfigError              2   the TOML or the command line
 ├── MissingExtraError        2   an optional package is needed

@@ -28,7 +28,7 @@ _ROWS = (
 def evaluate(
     result: Annotated[Path, typer.Argument(help="A result folder, or any CTC result folder.")],
     truth: Annotated[Path, typer.Argument(help="CTC folder (01_GT/TRA), or points with parent_id.")],
-    matcher: Annotated[str, typer.Option(help="auto, ctc, iou, id or distance.")] = "auto",
+    matcher: Annotated[str, typer.Option(help="auto, ctc, iou, id or point.")] = "auto",
     max_distance: Annotated[float | None, typer.Option(help="Farthest match of points, in the result's unit.")] = None,
     as_json: Json = False,
     quiet: Quiet = False,
