@@ -35,13 +35,6 @@ def add_candidates(
     return with_divisions(grown, together.astype(np.int32))
 
 
-def missing_links(graph: CandidateGraph, links: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Those of `links` (K, 2) that are no candidates, each once."""
-    links = np.unique(links.reshape(-1, 2), axis=0)
-    size = len(graph.detections)
-    return links[~np.isin(_key(links, size), _key(graph.links, size))]
-
-
 def _key(links: NDArray[np.integer], size: int) -> NDArray[np.int64]:
     return links[:, 0].astype(np.int64) * size + links[:, 1]
 

@@ -62,6 +62,7 @@ def price(
     *,
     divisions: str,
     statistics: Mapping[tuple[Family, str], Standardiser] | None = None,
+    known: Mapping[tuple[Family, str], NDArray[np.float64]] | None = None,
 ) -> Costs:
     """Price every candidate:  cost = sum over terms of weight * z(feature), plus constants.
 
@@ -70,11 +71,11 @@ def price(
     Appearing is free in the first frame read and after an empty one, disappearing in the last and before an empty one;
     both within `border_px` of the image edge.
     statistics: z-score parameters measured before candidates were added, so that a pin changes no cost; default, those
-    of the graph's own candidates.
+    of the graph's own candidates.   known: feature columns of this graph computed before, which are not computed anew.
     """
     terms = resolve_terms(settings, has_association=context.association is not None, has_pairs=divisions == "pair")
     graph = context.graph
-    columns: dict[tuple[Family, str], NDArray[np.float64]] = {}
+    columns = dict(known or {})
     measured = dict(statistics or {})
     totals: dict[Family, NDArray[np.float64]] = {
         "link": np.zeros(len(graph.links)),

@@ -1,7 +1,7 @@
 """Detections: every object seen in the movie, as a struct of arrays."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -100,10 +100,6 @@ class Detections:
         wanted = np.where(known, step * span + (label - low), -1)
         found = np.minimum(np.searchsorted(own, wanted), len(own) - 1)
         return np.where(known & (own[found] == wanted), found, -1)
-
-    def with_properties(self, **columns: NDArray[np.float64]) -> "Detections":
-        """A copy with `columns` added to (or replacing) the properties."""
-        return replace(self, properties={**self.properties, **columns})
 
     def names(self, rows: NDArray[np.int64]) -> str:
         """First five of `rows` as frame:label, with the count: for messages."""

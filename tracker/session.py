@@ -221,7 +221,14 @@ class Session:
             priced = price(context, wish.costs, divisions=self._divisions, statistics=statistics)
             after = self._build(wish, candidates, priced, pins)
         elif wish.costs != before.wish.costs:
-            priced = _reprice(before.priced, before.candidates.graph, wish.costs, self._divisions)
+            known = before.priced
+            priced = price(
+                FeatureContext(before.candidates.graph),
+                wish.costs,
+                divisions=self._divisions,
+                statistics=known.statistics,
+                known=known.columns,
+            )
             after = self._build(wish, before.candidates, priced, pins)
         elif _soft_rows(pins) != before.soft:
             after = self._build(wish, before.candidates, before.priced, pins)
@@ -261,28 +268,3 @@ def _chosen_links(graph: CandidateGraph, resolver: Resolver) -> NDArray[np.int64
     layout, values = resolver.problem.layout, resolver.values
     divided = graph.divisions[values[layout.division]]
     return np.concatenate([graph.links[values[layout.link]], divided[:, :2], divided[:, [0, 2]]]).astype(np.int64)
-
-
-def _reprice(priced: Costs, graph: CandidateGraph, settings: CostSettings, divisions: str) -> Costs:
-    """The costs under other weights, from the feature columns that are known; the formula of `price`."""
-    constants = price(FeatureContext(graph), settings.model_copy(update={"terms": ()}), divisions=divisions)
-    totals = {
-        "link": np.zeros(len(graph.links)),
-        "division": np.full(len(graph.divisions), settings.division),
-        "detection": constants.detection.copy(),
-    }
-    for term in settings.terms:
-        column = priced.columns[term.on, term.feature]
-        if term.standardise == "zscore":
-            column = priced.statistics[term.on, term.feature](column)
-        totals[term.on] += term.weight * column
-    if divisions == "pair" and not any(term.on == "division" for term in settings.terms):
-        totals["division"] += totals["link"][graph.division_links].sum(axis=1)
-    return replace(
-        constants,
-        link=totals["link"],
-        division=totals["division"],
-        detection=totals["detection"],
-        columns=priced.columns,
-        statistics=priced.statistics,
-    )

@@ -6,11 +6,10 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
-from rich.table import Table
 
 from tracker.annotations import check_divisions
 from tracker.candidates import CandidateGraph
-from tracker.cli.common import Json, Quiet, Set, Verbose, configure, output, print_json, progress, tell
+from tracker.cli.common import Json, Quiet, Set, Verbose, configure, fact_table, output, print_json, progress, tell
 from tracker.config import Config, Term, load_config
 from tracker.costs import price, resolve_terms
 from tracker.errors import OutputError, TruthError, first_five
@@ -115,9 +114,7 @@ def _lopsided(terms: tuple[Term, ...]) -> list[str]:
 
 
 def _print(found: dict[str, Any]) -> None:
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column(style="bold")
-    table.add_column()
+    table = fact_table()
     for name in ("frames", "detections", "links", "divisions", "columns", "pins"):
         table.add_row(name, f"{found[name]:,}")
     table.add_row("memory", f"about {found['memory_mb']:,} MB at the peak of a run, evaluation not counted")

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ParamSpec, TextIO
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
+from rich.table import Table
 from rich.text import Text
 
 from tracker.errors import PintrackError
@@ -101,6 +102,14 @@ def progress(quiet: bool) -> Iterator[Progress]:
         return
     with console.status("starting") as status:
         yield lambda stage: status.update(stage)
+
+
+def fact_table() -> Table:
+    """A table of names and values, without header or lines."""
+    table = Table(show_header=False, box=None, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column()
+    return table
 
 
 def print_json(content: Any) -> None:

@@ -19,6 +19,7 @@ from tracker.cli.common import (
     Set,
     Verbose,
     configure,
+    fact_table,
     output,
     print_json,
     progress,
@@ -75,9 +76,7 @@ def check(
     if as_json:
         print_json(found)
     elif not quiet:
-        lines = Table(show_header=False, box=None, pad_edge=False)
-        lines.add_column(style="bold")
-        lines.add_column()
+        lines = fact_table()
         for kind in (kind for kind in KINDS if kinds[kind]):
             lines.add_row(kind, f"{kinds[kind]:,}")
         for name in ("pins", "with_confidence", "unanswered"):

@@ -5,9 +5,20 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
-from tracker.cli.common import Json, Overwrite, Quiet, Set, Verbose, configure, output, print_json, progress, tell
+from tracker.cli.common import (
+    Json,
+    Overwrite,
+    Quiet,
+    Set,
+    Verbose,
+    configure,
+    fact_table,
+    output,
+    print_json,
+    progress,
+    tell,
+)
 from tracker.cli.evaluate import metrics_table
 from tracker.config import Config, load_config, make_config
 from tracker.config_text import relative_to, write_config
@@ -98,9 +109,7 @@ def _with_output(config: Config, folder: Path) -> Config:
 def _print_summary(done: RunResult, folder: Path, config: Path | None) -> None:
     report, console = done.report, output()
     counts, seconds = report["counts"], report["seconds"]
-    table = Table(show_header=False, box=None, pad_edge=False)
-    table.add_column(style="bold")
-    table.add_column()
+    table = fact_table()
     table.add_row("cost", f"{report['objective']:.6g}  ({_proof_in_words(report)})")
     table.add_row("detections", f"{counts['selected_detections']:,} of {counts['detections']:,} in the lineage")
     table.add_row("links", f"{counts['selected_links']:,} of {counts['links']:,} candidates")
