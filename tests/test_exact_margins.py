@@ -89,12 +89,12 @@ def test_resolving_follows_cold_solves(split, keep):
             cold = solve(problem.with_bounds(lower, upper)).objective
         except PinConflictError:
             with pytest.raises(ConflictError):
-                resolver.rebind(lower, upper)
+                resolver.rebind(np.arange(len(lower)), lower, upper)
             conflicts += 1
             assert resolver.objective == objective
             lower, upper = before
             continue
-        resolver.rebind(lower, upper)
+        resolver.rebind(np.arange(len(lower)), lower, upper)
         assert resolver.objective == pytest.approx(cold, abs=1e-6)
         assert resolver.bound == pytest.approx(cold, abs=1e-6)
         assert problem.cost @ resolver.values == pytest.approx(cold, abs=1e-6)

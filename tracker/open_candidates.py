@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from tracker.added_candidates import add_candidates
 from tracker.candidates import CandidateGraph
-from tracker.ilp.problem import TrackingProblem
+from tracker.ilp.problem import Layout
 from tracker.pin_checks import ResolvedPins
 from tracker.pin_table import KINDS
 
@@ -48,8 +48,7 @@ class OpenCandidates:
         self._division_order = np.argsort(division_key, kind="stable")
         self._division_key = division_key[self._division_order]
         moved = np.searchsorted(self._link_key, self._links(proposed.links))
-        self._proposed_link = np.zeros(len(self.graph.links), bool)
-        self._proposed_link[moved] = True
+        self._added_links = np.setdiff1d(np.arange(len(self.graph.links)), moved)
         known = np.isin(division_key, self._pair(moved[proposed.division_links]))
         self._added_divisions = np.flatnonzero(~known)
 
@@ -62,22 +61,19 @@ class OpenCandidates:
         grown = add_candidates(self.graph, demand.links, demand.divisions, pairs=self._pairs)
         return OpenCandidates(self._proposed, pairs=self._pairs, graph=grown)
 
-    def upper(self, problem: TrackingProblem, demand: Demand) -> NDArray[np.int8]:
-        """(columns,) upper bounds of `problem`, over this graph, that close what neither nearness nor `demand` wants.
+    def closed(self, layout: Layout, demand: Demand) -> NDArray[np.int64]:
+        """Columns of a problem over this graph that neither nearness nor `demand` wants, sorted.
 
         An added link is open while demanded, and so is each division that it makes with another open link; a division
         of proposed links that was not proposed, while it is demanded itself.
         """
-        upper = problem.upper.copy()
-        open_link = self._proposed_link.copy()
-        open_link[self._find_links(demand.links)] = True
-        upper[problem.layout.link][~open_link] = 0
+        wanted = self._find_links(demand.links)
+        links = np.setdiff1d(self._added_links, wanted)
         added = self._added_divisions
         of_link = self.graph.division_links[added]
-        is_open = open_link[of_link].all(axis=1) & ~self._proposed_link[of_link].all(axis=1)
+        is_open = ~np.isin(of_link, links).any(axis=1) & np.isin(of_link, self._added_links).any(axis=1)
         is_open |= np.isin(added, self._find_divisions(demand.divisions))
-        upper[problem.layout.division][added[~is_open]] = 0
-        return upper
+        return np.concatenate([layout.link.start + links, layout.division.start + added[~is_open]])
 
     def _links(self, links: NDArray[np.integer]) -> NDArray[np.int64]:
         return links[:, 0].astype(np.int64) * self._size + links[:, 1]
@@ -95,7 +91,8 @@ class OpenCandidates:
             return np.empty(0, np.int64)
         pair = np.column_stack([self._find_links(divisions[:, [0, child]]) for child in (1, 2)])
         place = np.where((pair >= 0).all(axis=1), _find(self._division_key, self._pair(pair)), -1)
-        return np.where(place >= 0, np.append(self._division_order, -1)[place], -1)
+        place[place >= 0] = self._division_order[place[place >= 0]]
+        return place
 
 
 def _find(keys: NDArray[np.int64], wanted: NDArray[np.int64]) -> NDArray[np.int64]:

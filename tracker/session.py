@@ -14,9 +14,9 @@ from tracker.config import Config, CostSettings
 from tracker.costs import Costs, price, resolve_terms, to_problem
 from tracker.errors import ConfigError, InputError, SolverError
 from tracker.features.context import FeatureContext
-from tracker.ilp.bounds import apply_pins
+from tracker.ilp.bounds import forbidden_pairs
 from tracker.ilp.problem import TrackingProblem
-from tracker.ilp.resolve import ConflictError, Resolver
+from tracker.ilp.resolve import ConflictError, PinnedResolver
 from tracker.lineage import Lineage, make_lineage
 from tracker.open_candidates import OpenCandidates, demanded_by
 from tracker.pin_checks import ResolvedPins, resolve_pins
@@ -64,7 +64,7 @@ class _Solved:
     priced: Costs
     free: TrackingProblem
     soft: tuple[PinRow, ...]
-    resolver: Resolver
+    resolver: PinnedResolver
     links: NDArray[np.int64] = field(default_factory=lambda: np.empty((0, 2), np.int64))
 
 
@@ -110,7 +110,7 @@ class Session:
     def lineage(self) -> Lineage:
         """The lineage as of the last solve."""
         solved = self._solved
-        selected = solved.resolver.values[solved.free.layout.detection]
+        selected = solved.resolver.values[solved.free.layout.detection].copy()
         return make_lineage(self._inputs.detections, selected, solved.links)
 
     @property
@@ -188,9 +188,12 @@ class Session:
         self._wish, self._solved = wish, after
         size = len(self._inputs.detections)
         old, new = (links[:, 0] * size + links[:, 1] for links in (before.links, after.links))
+        gone, came = (
+            ~np.isin(these, those, assume_unique=True, kind="sort") for these, those in ((old, new), (new, old))
+        )
         return Change(
-            added=self._keys(after.links[~np.isin(new, old)]),
-            removed=self._keys(before.links[~np.isin(old, new)]),
+            added=self._keys(after.links[came]),
+            removed=self._keys(before.links[gone]),
             objective=after.resolver.objective,
             bound=after.resolver.bound,
             seconds=time.perf_counter() - start,
@@ -233,24 +236,25 @@ class Session:
         elif _soft_rows(pins) != before.soft:
             after = self._build(wish, before.candidates, before.priced, pins)
 
-        closed = after.free.with_bounds(after.free.lower, after.candidates.upper(after.free, demand))
-        pinned = apply_pins(closed, pins.hard)
-        resolver = after.resolver
-        if not np.array_equal(pinned.forbidden_pairs, resolver.problem.forbidden_pairs):
-            resolver = Resolver(replace(after.free, forbidden_pairs=pinned.forbidden_pairs), self._settings)
+        resolver, free = after.resolver, after.free
+        forbidden = forbidden_pairs(free, pins.hard)
+        if not np.array_equal(forbidden, resolver.problem.forbidden_pairs):
+            resolver = PinnedResolver(replace(free, forbidden_pairs=forbidden), self._settings)
+        closed = after.candidates.closed(free.layout, demand)
         try:
-            resolver.rebind(pinned.lower, pinned.upper)
+            resolver.follow(pins.hard, closed)
         except ConflictError as error:
-            solve_pinned(closed, pins, self._settings)  # fails in the same way, and names the rows
+            upper = free.upper.copy()
+            upper[closed] = 0
+            solve_pinned(free.with_bounds(free.lower, upper), pins, self._settings)  # fails as well, and names the rows
             raise SolverError("the solver found no lineage in small steps, but one from the start") from error
-        links = _chosen_links(after.candidates.graph, resolver)
-        return replace(after, wish=wish, resolver=resolver, links=links)
+        return replace(after, wish=wish, resolver=resolver, links=_chosen_links(after.candidates.graph, resolver))
 
     def _build(self, wish: _Wish, candidates: OpenCandidates, priced: Costs, pins: ResolvedPins) -> _Solved:
         """New programs, without certain pins."""
         problem = to_problem(candidates.graph, priced, wish.costs)
         problem = with_soft_pins(problem, pins, self._config.annotations.soft_weight)
-        resolver = Resolver(problem, self._settings)
+        resolver = PinnedResolver(problem, self._settings)
         return _Solved(wish, candidates, priced, problem, _soft_rows(pins), resolver)
 
 
@@ -263,8 +267,10 @@ def _soft_rows(pins: ResolvedPins) -> tuple[PinRow, ...]:
     return tuple(pins.table.row(row)._replace(note="") for row in pins.soft.tolist())
 
 
-def _chosen_links(graph: CandidateGraph, resolver: Resolver) -> NDArray[np.int64]:
+def _chosen_links(graph: CandidateGraph, resolver: PinnedResolver) -> NDArray[np.int64]:
     """(L, 2) rows of all links of the optimum, those of divisions included."""
     layout, values = resolver.problem.layout, resolver.values
-    divided = graph.divisions[values[layout.division]]
-    return np.concatenate([graph.links[values[layout.link]], divided[:, :2], divided[:, [0, 2]]]).astype(np.int64)
+    divided = graph.divisions[np.flatnonzero(values[layout.division])]
+    return np.concatenate(
+        [graph.links[np.flatnonzero(values[layout.link])], divided[:, :2], divided[:, [0, 2]]]
+    ).astype(np.int64)

@@ -29,7 +29,8 @@ def apply_pins(problem: TrackingProblem, pins: PinArrays) -> TrackingProblem:
     _pin_detections(problem, pins.detection, lower, upper)
     _close_parents(problem, pins.children, lower, upper)
     _pin_links(problem, pins.link, lower, upper)
-    forbidden = _pin_divisions(problem, pins.division, lower, upper)
+    _pin_divisions(problem, pins.division, lower, upper)
+    forbidden = forbidden_pairs(problem, pins)
     layout = problem.layout
     for rows, family in ((pins.appear, layout.appear), (pins.disappear, layout.disappear)):
         true, false = _split(rows)
@@ -92,10 +93,16 @@ def _pin_links(problem: TrackingProblem, pins: NDArray[np.int64], lower: _Bounds
             upper[layout.division][np.isin(key, keys)] = 0
 
 
-def _pin_divisions(
-    problem: TrackingProblem, pins: NDArray[np.int64], lower: _Bounds, upper: _Bounds
-) -> NDArray[np.int64]:
-    """Set bounds; returns (P, 2) pairs of links that must not be taken together (model B)."""
+def forbidden_pairs(problem: TrackingProblem, pins: PinArrays) -> NDArray[np.int64]:
+    """(P, 2) pairs of links that divisions pinned as false must not take together (model B; none in model A)."""
+    _, false = _split(pins.division)
+    if not problem.split or not len(false):
+        return np.empty((0, 2), np.int64)
+    pairs = find_links(problem.links, false)
+    return pairs[(pairs >= 0).all(axis=1)]
+
+
+def _pin_divisions(problem: TrackingProblem, pins: NDArray[np.int64], lower: _Bounds, upper: _Bounds) -> None:
     layout = problem.layout
     true, false = _split(pins)
     if problem.split:
@@ -103,15 +110,13 @@ def _pin_divisions(
         _refuse_missing(true[(wanted < 0).any(axis=1)], "division")
         lower[layout.link.start + wanted.ravel()] = 1
         lower[true.ravel()] = 1
-        pairs = find_links(problem.links, false)
-        return pairs[(pairs >= 0).all(axis=1)]
+        return
     place = find_divisions(problem.divisions, true)
     _refuse_missing(true[place < 0], "division")
     lower[layout.division.start + place] = 1
     lower[true.ravel()] = 1
     place = find_divisions(problem.divisions, false)
     upper[layout.division.start + place[place >= 0]] = 0
-    return np.empty((0, 2), np.int64)
 
 
 def _close_parents(problem: TrackingProblem, pins: NDArray[np.int64], lower: _Bounds, upper: _Bounds) -> None:

@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 
 from tracker.ilp.backends import SolverSettings
 from tracker.ilp.block import Block, split_into_blocks
+from tracker.ilp.pinned_bounds import PinnedBounds
+from tracker.ilp.pins import PinArrays
 from tracker.ilp.problem import TrackingProblem
 from tracker.ilp.relax import Program, is_integral
 from tracker.ilp.repair import repair
-from tracker.ilp.rows import constraint_matrix, right_hand_side
+from tracker.ilp.rows import constraint_matrix, n_equalities, right_hand_side
 
 _FOREVER_S = 1e15
 _Result = TypeVar("_Result")
@@ -66,7 +68,7 @@ class _Live:
 
 
 class Resolver:
-    """The optimum of a problem, kept up to date while bounds change.
+    """The optimum of a problem, kept up to date while bounds change. values: (columns,) the optimum.
 
     Columns that are fixed in `problem` as given (kept detections) may still be rejected; what they put into the rows is
     a constant, which is what keeps blocks small.
@@ -74,11 +76,12 @@ class Resolver:
 
     def __init__(self, problem: TrackingProblem, settings: SolverSettings | None = None) -> None:
         """Solve the problem. Raises ConflictError when it has no solution."""
-        self.problem = problem
+        self.problem = problem = problem.with_bounds(problem.lower.copy(), problem.upper.copy())  # kept up to date
         settings = settings or SolverSettings()
         self._threads = settings.threads or os.cpu_count() or 1
         self._constant = problem.lower == problem.upper
-        fixed_on = np.flatnonzero(self._constant & (problem.lower == 1))
+        self._constants = np.flatnonzero(self._constant)
+        fixed_on = self._constants[problem.lower[self._constants] == 1]
         rhs_change = constraint_matrix(problem, fixed_on) @ np.ones(len(fixed_on))
         free = np.flatnonzero(~self._constant)
         blocks, _, _ = split_into_blocks(problem, free, rhs_change, settings.batch_rows)
@@ -91,15 +94,13 @@ class Resolver:
         for number, block in enumerate(blocks):
             self._block_of[block.columns], self._place[block.columns] = number, np.arange(len(block.columns))
             self._block_of_row[block.rows], self._row_place[block.rows] = number, np.arange(len(block.rows))
+        self._alone = np.flatnonzero(self._block_of_row < 0)  # rows that no column may change
+        self._check_alone()
         self._optima = self._parallel(lambda number: self._lives[number].solve(), range(len(blocks)))
-
-    @property
-    def values(self) -> NDArray[np.bool_]:
-        """(columns,) the optimum."""
-        values = self.problem.lower.astype(bool) & self._constant
+        self.values = np.zeros(count, bool)
+        self.values[self._constants] = self.problem.lower[self._constants]
         for live, optimum in zip(self._lives, self._optima, strict=True):
-            values[live.columns] = optimum.values
-        return values
+            self.values[live.columns] = optimum.values
 
     @property
     def objective(self) -> float:
@@ -111,22 +112,28 @@ class Resolver:
         """Proven lower bound."""
         return self._constant_cost() + sum(optimum.bound for optimum in self._optima)
 
-    def rebind(self, lower: NDArray[np.int8], upper: NDArray[np.int8]) -> None:
-        """Change the bounds and re-solve the blocks they touch. Raises ConflictError, and then changes nothing."""
-        before = self.problem
-        changed = np.flatnonzero((lower != before.lower) | (upper != before.upper))
-        touched = self._set_bounds(changed, lower, upper)
+    def rebind(self, columns: NDArray[np.int64], lower: NDArray[np.int8], upper: NDArray[np.int8]) -> None:
+        """Change the bounds of some columns (sorted, each once) and re-solve the blocks they touch.
+
+        Raises ConflictError, and then changes nothing.
+        """
+        problem = self.problem
+        before = problem.lower[columns], problem.upper[columns]
+        touched = self._set_bounds(columns, lower, upper)
         try:
-            if np.any(lower[changed] > upper[changed]):
-                wrong = changed[lower[changed] > upper[changed]]
-                raise ConflictError(np.unique(constraint_matrix(before, wrong).indices).astype(np.int64))
+            if np.any(lower > upper):
+                wrong = columns[lower > upper]
+                raise ConflictError(np.unique(constraint_matrix(problem, wrong).indices).astype(np.int64))
+            self._check_alone()
             found = self._parallel(lambda number: self._lives[number].solve(), touched)
         except ConflictError:
-            self._set_bounds(changed, before.lower, before.upper)
+            self._set_bounds(columns, *before)
             raise
-        self.problem = before.with_bounds(lower.copy(), upper.copy())
         for number, optimum in zip(touched, found, strict=True):
             self._optima[number] = optimum
+            self.values[self._lives[number].columns] = optimum.values
+        constant = columns[self._constant[columns]]
+        self.values[constant] = problem.lower[constant]
 
     def cost_of(self, choices: list[tuple[NDArray[np.int64], int]]) -> NDArray[np.float64]:
         """(K,) how much dearer the optimum were under each choice alone: columns of one block fixed at 0 or 1.
@@ -160,33 +167,41 @@ class Resolver:
 
     def _set_bounds(self, columns: NDArray[np.int64], lower: NDArray[np.int8], upper: NDArray[np.int8]) -> list[int]:
         """Hand bounds to the programs; returns the blocks that are touched."""
-        constant = columns[self._constant[columns]]
-        touched = set(self._set_constants(constant, lower))
-        moving = columns[~self._constant[columns]]
+        problem, constant = self.problem, self._constant[columns]
+        touched = set(self._add_constants(columns[constant], lower[constant] - problem.lower[columns[constant]]))
+        problem.lower[columns], problem.upper[columns] = lower, upper
+        moving = columns[~constant]
         for number in np.unique(self._block_of[moving]).tolist():
             own = moving[self._block_of[moving] == number]
             # A contradiction is reported by the caller; the program must not see it.
-            self._lives[number].program.set_bounds(self._place[own], np.minimum(lower[own], upper[own]), upper[own])
+            least = np.minimum(problem.lower[own], problem.upper[own])
+            self._lives[number].program.set_bounds(self._place[own], least, problem.upper[own])
             touched.add(number)
         return sorted(touched)
 
-    def _set_constants(self, columns: NDArray[np.int64], value: NDArray[np.int8]) -> list[int]:
-        """Put other values of constant columns into the right-hand sides; returns the blocks that are touched."""
+    def _add_constants(self, columns: NDArray[np.int64], change: NDArray[np.int8]) -> list[int]:
+        """Move values of constant columns into the right-hand sides; returns the blocks that are touched."""
+        columns, change = columns[change != 0], change[change != 0]
         if not len(columns):
             return []
         matrix = constraint_matrix(self.problem, columns)
         rows = np.unique(matrix.indices)
-        everything = np.flatnonzero(self._constant & (value == 1))
-        total = constraint_matrix(self.problem, everything) @ np.ones(len(everything))
-        self._rhs = right_hand_side(self.problem) - total
+        self._rhs -= matrix @ change.astype(np.float64)
         touched = np.unique(self._block_of_row[rows])
+        touched = touched[touched >= 0]
         for number in touched.tolist():
             own = rows[self._block_of_row[rows] == number]
             self._lives[number].program.set_rhs(self._row_place[own], self._rhs[own])
         return [int(number) for number in touched]
 
+    def _check_alone(self) -> None:
+        left = self._rhs[self._alone]
+        broken = self._alone[np.where(self._alone < n_equalities(self.problem), left != 0, left < 0)]
+        if len(broken):
+            raise ConflictError(broken)
+
     def _constant_cost(self) -> float:
-        return float(self.problem.cost[self._constant & (self.problem.lower == 1)].sum())
+        return float(self.problem.cost[self._constants] @ self.problem.lower[self._constants])
 
     def _parallel(self, work: Callable[[int], _Result], numbers: Iterable[int]) -> list[_Result]:
         todo = list(numbers)
@@ -194,3 +209,27 @@ class Resolver:
             return [work(number) for number in todo]
         with ThreadPoolExecutor(self._threads) as pool:
             return list(pool.map(work, todo))
+
+
+class PinnedResolver(Resolver):
+    """The optimum of a problem without pins, kept up to date under changing pins."""
+
+    def __init__(self, problem: TrackingProblem, settings: SolverSettings | None = None) -> None:
+        """Solve without pins. Raises ConflictError when even then there is no solution."""
+        super().__init__(problem, settings)
+        self._pinned = PinnedBounds(problem)
+
+    def follow(self, pins: PinArrays, closed: NDArray[np.int64]) -> None:
+        """Re-solve under exactly these pins, without the `closed` link and division columns.
+
+        Every link and division that a true pin demands must be a candidate; pairs that pins forbid (split model) must
+        be forbidden in the problem already. Raises ConflictError, and then changes nothing.
+        """
+        pinned = self._pinned
+        before = pinned.pins, pinned.closed
+        columns = pinned.move(pins, closed)
+        try:
+            self.rebind(columns, pinned.lower[columns], pinned.upper[columns])
+        except ConflictError:
+            pinned.move(*before)
+            raise
