@@ -2,6 +2,7 @@
 
 import logging
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,11 +15,13 @@ from tracker.config import Config
 from tracker.costs import Costs
 from tracker.evaluate import evaluate, require_traccuracy
 from tracker.exact_margins import exact_margins
+from tracker.explain import Bill, explain, find_row
 from tracker.ilp.backends import SolverSettings, check_backend
 from tracker.ilp.problem import Solution, TrackingProblem
 from tracker.io.result import ResultTables, refuse_existing, write_result
 from tracker.lineage import Lineage, make_lineage
 from tracker.margins import Margins, bound_margins
+from tracker.pin_table import Key
 from tracker.prepare import Progress, Stopwatch, prepare
 from tracker.run_report import make_report, peak_memory_mb
 from tracker.truth import read_truth
@@ -28,7 +31,10 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class RunResult:
-    """Everything a run computed. report: the content of run.json; metrics: of metrics.json, or None."""
+    """Everything a run computed. report: the content of run.json; metrics: of metrics.json, or None.
+
+    bills: of the detections that were to be explained.
+    """
 
     lineage: Lineage
     graph: CandidateGraph
@@ -38,14 +44,21 @@ class RunResult:
     margins: Margins | None
     report: dict[str, Any]
     metrics: dict[str, Any] | None
+    bills: tuple[Bill, ...] = ()
 
 
 def run(
-    config: Config, *, overwrite: bool = False, plot: bool = False, progress: Progress = lambda stage: None
+    config: Config,
+    *,
+    overwrite: bool = False,
+    plot: bool = False,
+    explained: Sequence[Key] = (),
+    progress: Progress = lambda stage: None,
 ) -> RunResult:
     """Track a movie and write the result folder.
 
-    overwrite: replace an earlier result.   plot: also write overview.png.   progress: told each stage as it begins.
+    overwrite: replace an earlier result.   plot: also write overview.png.   explained: (t, label) of detections whose
+    bills are wanted.   progress: told each stage as it begins.
     Raises the errors of tracker.errors; then nothing has been written.
     """
     start = time.perf_counter()
@@ -67,10 +80,15 @@ def run(
             truth = read_truth(truth_path, scale=config.data.scale)
     prepared = prepare(config, watch)
     inputs, graph, costs = prepared.inputs, prepared.graph, prepared.costs
+    explained_rows = [find_row(inputs.detections, key) for key in dict.fromkeys(explained)]
     with watch.stage("solve", "solving"):
         problem, solution = solve_pinned(prepared.problem, prepared.pins, solver_settings(config))
     with watch.stage("margins", "measuring margins"):
         margins = _margins(config, problem, solution)
+    bills = []
+    for row in explained_rows:
+        watch.progress("explaining")
+        bills.append(explain(prepared, problem, solution, row, config, solver_settings(config)))
     lineage = to_lineage(graph, problem, solution)
     metrics = None
     if truth is not None:
@@ -96,7 +114,7 @@ def run(
     write_result(
         folder, tables, masks=inputs.masks, report=finish, metrics=metrics, overwrite=overwrite, extra_files=extra
     )
-    return RunResult(lineage, graph, costs, problem, solution, margins, report, metrics)
+    return RunResult(lineage, graph, costs, problem, solution, margins, report, metrics, tuple(bills))
 
 
 def solver_settings(config: Config) -> SolverSettings:

@@ -6,14 +6,18 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.spatial import cKDTree
 
 from tracker.candidates import CandidateGraph
+from tracker.detections import Detections
 from tracker.errors import ConfigError
 from tracker.lineage import Lineage
 from tracker.margins import Margins
 from tracker.pin_table import PinRow
 
-Order = Literal["margin", "confidence", "combined", "random"]
+Order = Literal["margin", "confidence", "combined", "random", "diverse"]
+ORDERS: tuple[Order, ...] = ("margin", "confidence", "combined", "random", "diverse")
+REGION_SPACINGS, REGION_FRAMES = 2.0, 5
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,8 @@ def suggest(
     *,
     order: Order = "margin",
     budget: int = 50,
-    per_frame: int = 0,
+    per_frame: int | None = None,
+    per_region: int | None = None,
     seed: int = 0,
     known: NDArray[np.bool_] | None = None,
 ) -> Suggestions:
@@ -43,8 +48,12 @@ def suggest(
         needs associations.
     combined: mean of the ranks by margin and by confidence; without associations by margin and by the smallest margin
         of the children's way in.
+    diverse: as combined, but unless told otherwise per_frame is ceil(2 budget / frames with somebody to ask about) and
+        per_region is four times the budget over the number of regions.
     random: a permutation drawn with `seed`.
-    per_frame: at most so many of one frame, 0 = any number, so that a person is not sent to one spot.
+    per_frame, per_region: walking down the order, detections whose frame or region (see `regions`) has so many already
+        are passed over; 0 = any number, the default of every order but diverse. When these limits leave fewer than
+        `budget`, those that were passed over follow in their order, until there are as many.
     known: (N,) detections that need no answer, such as those annotated already.
     Ties are broken by the order of detections. Raises ConfigError for confidence without associations.
     """
@@ -55,14 +64,76 @@ def suggest(
     rows = np.flatnonzero(asked)
     doubt = _doubt(lineage, graph, margins, association, order, seed)[rows]
     ranked = np.lexsort((rows, -doubt))
+    if order == "diverse":
+        frames_asked = max(len(np.unique(found.frame[rows])), 1)
+        per_frame = -(-2 * budget // frames_asked) if per_frame is None else per_frame
+        if per_region is None:  # about a quarter of the questions may fall where others are
+            n_regions = int(regions(found).max(initial=0)) + 1
+            per_region = -(-4 * budget // n_regions)
+    limited = []
     if per_frame:
-        frame = found.frame[rows[ranked]]
-        by_frame = np.argsort(frame, kind="stable")
-        place = np.empty(len(frame), np.int64)
-        place[by_frame] = np.arange(len(frame)) - np.searchsorted(frame[by_frame], frame[by_frame])
-        ranked = ranked[place < per_frame]
-    ranked = ranked[:budget]
+        limited.append((found.step[rows[ranked]], per_frame))
+    if per_region:
+        limited.append((regions(found)[rows[ranked]], per_region))
+    ranked = ranked[_spread(limited, len(ranked), budget)]
     return Suggestions(rows[ranked], doubt[ranked])
+
+
+def regions(detections: Detections) -> NDArray[np.int64]:
+    """(N,) number of the region of space and time that each detection lies in.
+
+    A block is 5 successive kept frames; its space is cut into square (3-D: cubic) cells whose side is twice the
+    median distance of its detections to their nearest neighbour in the frame, in the unit of the positions. A region is
+    one cell in one block: what is hard to track is so for some frames at one place. A block in which no frame has two
+    detections apart is one region.
+    """
+    number, used = np.full(len(detections), -1, np.int64), 0
+    starts, steps = detections.starts, len(detections.frames)
+    for first in range(0, steps, REGION_FRAMES):
+        last = min(first + REGION_FRAMES, steps)
+        block = slice(int(starts[first]), int(starts[last]))
+        if block.start == block.stop:
+            continue
+        side = REGION_SPACINGS * spacing(detections, first, last)
+        cell = np.floor(detections.position[block] / (side if side > 0 else np.inf))
+        cells, place = np.unique(cell, axis=0, return_inverse=True)
+        number[block] = used + place.reshape(-1)
+        used += len(cells)
+    return number
+
+
+def spacing(detections: Detections, first: int, last: int) -> float:
+    """Median distance to the nearest neighbour in the own frame, over steps first .. last - 1; inf without any."""
+    starts = detections.starts
+    near = [np.empty(0)]
+    for step in range(first, last):
+        place = detections.position[starts[step] : starts[step + 1]]
+        if len(place) > 1:
+            near.append(cKDTree(place).query(place, k=2)[0][:, 1])
+    distance = np.concatenate(near)
+    return float(np.median(distance)) if len(distance) else np.inf
+
+
+def _spread(limited: list[tuple[NDArray[np.int64], int]], count: int, budget: int) -> NDArray[np.int64]:
+    """Places in the order, at most `budget`: greedily those within every limit, then the others.
+
+    limited: for each limit the (count,) group of each place and how many of one group there may be.
+    """
+    if not limited:
+        return np.arange(min(count, budget))
+    groups = np.column_stack([group for group, _ in limited]).tolist()
+    room = [dict.fromkeys(np.unique(group).tolist(), most) for group, most in limited]
+    within: list[int] = []
+    passed: list[int] = []
+    for place, own in enumerate(groups):
+        if len(within) == budget:
+            break
+        free = all(left[group] for left, group in zip(room, own, strict=True))
+        (within if free else passed).append(place)
+        if free:
+            for left, group in zip(room, own, strict=True):
+                left[group] -= 1
+    return np.array((within + passed)[:budget], np.int64)
 
 
 def as_questions(

@@ -20,6 +20,7 @@ from tracker.cli.common import (
     tell,
 )
 from tracker.cli.evaluate import metrics_table
+from tracker.cli.explain_tables import bill_as_json, bill_tables, parse_keys
 from tracker.config import Config, load_config, make_config
 from tracker.config_text import relative_to, write_config
 from tracker.errors import ConfigError, OutputError
@@ -36,6 +37,10 @@ def run(
     pins: Annotated[list[Path] | None, typer.Option("--pins", help="Another file of pins. Repeatable.")] = None,
     result: Annotated[Path | None, typer.Option("--output", "-o", help="Result folder.")] = None,
     plot: Annotated[bool, typer.Option("--plot", help="Also write overview.png.")] = False,
+    explain: Annotated[
+        list[str] | None,
+        typer.Option("--explain", metavar="T:LABEL", help="Print the bill of a detection, such as 5:31. Repeatable."),
+    ] = None,
     overwrite: Overwrite = False,
     settings: Set = None,
     as_json: Json = False,
@@ -47,6 +52,7 @@ def run(
     With a config file, or without one:  track run --images 02 --segmentation 02_SEG --output result
     """
     configure(quiet, verbose)
+    explained = parse_keys(explain)
     given = {"images": images, "segmentation": segmentation, "points": points, "truth": truth}
     beside = None
     if config is not None:
@@ -72,7 +78,7 @@ def run(
     if pins:
         loaded = with_pins(loaded, pins)
     with progress(quiet or as_json) as say:
-        done = run_pipeline(loaded, overwrite=overwrite, plot=plot, progress=say)
+        done = run_pipeline(loaded, overwrite=overwrite, plot=plot, explained=explained, progress=say)
     written = loaded.path(loaded.output.path)
     if beside is not None:
         try:
@@ -81,8 +87,12 @@ def run(
             raise OutputError(f"the result is complete in {written}, but {error}") from error
     if as_json:
         report = json.loads((written / "run.json").read_text(encoding="utf-8"))
-        print_json(report if done.metrics is None else {**report, "metrics": done.metrics})
+        metrics = {} if done.metrics is None else {"metrics": done.metrics}
+        bills = {"explain": [bill_as_json(bill) for bill in done.bills]} if explained else {}
+        print_json({**report, **metrics, **bills})
     elif not quiet:
+        for bill in done.bills:
+            output().print(bill_tables(bill))
         _print_summary(done, written, beside)
 
 

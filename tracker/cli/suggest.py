@@ -1,7 +1,7 @@
 """track suggest: what to look at next."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
 import typer
@@ -10,25 +10,36 @@ from rich.table import Table
 from tracker.annotations import solve_pinned
 from tracker.cli.common import Json, Overwrite, Quiet, Set, Verbose, configure, output, print_json, progress
 from tracker.config import load_config
-from tracker.errors import ConfigError
+from tracker.crops import refuse_crops_folder, require_pictures, write_crops
+from tracker.errors import ConfigError, OutputError
 from tracker.exact_margins import exact_margins
 from tracker.margins import bound_margins
 from tracker.pin_table import KINDS
 from tracker.pins import write_pins
 from tracker.pipeline import solver_settings, to_lineage
 from tracker.prepare import Stopwatch, prepare
-from tracker.suggest import Order, as_questions
+from tracker.suggest import ORDERS, Order, as_questions
 from tracker.suggest import suggest as rank
-
-_ORDERS = ("margin", "confidence", "combined", "random")
 
 
 def suggest(
     config: Annotated[Path, typer.Argument(help="The config file.")],
     target: Annotated[Path, typer.Option("--output", "-o", help="File of pins to write.")] = Path("suggested.csv"),
     budget: Annotated[int, typer.Option(help="How many.", min=1)] = 50,
-    order: Annotated[str, typer.Option(help="margin, confidence, combined or random.")] = "margin",
-    per_frame: Annotated[int, typer.Option(help="At most so many of one frame; 0 = any number.", min=0)] = 0,
+    order: Annotated[str, typer.Option(help=f"{', '.join(ORDERS[:-1])} or {ORDERS[-1]}.")] = "margin",
+    per_frame: Annotated[
+        int | None,
+        typer.Option(help="Others first when so many are of one frame; 0 = any number. diverse chooses.", min=0),
+    ] = None,
+    per_region: Annotated[
+        int | None,
+        typer.Option(help="Others first when so many are of one region (docs/pins.md); 0 = any number.", min=0),
+    ] = None,
+    crops: Annotated[Path | None, typer.Option(help="Folder for a strip of pictures per suggestion.")] = None,
+    crop_size: Annotated[
+        int | None,
+        typer.Option(help="Side of what the strips show, in pixels of the movie; default: by the cells.", min=1),
+    ] = None,
     fast: Annotated[bool, typer.Option("--fast", help="Lower bounds instead of exact margins: coarser.")] = False,
     seed: Annotated[int, typer.Option(help="For the order random.", min=0)] = 0,
     overwrite: Overwrite = False,
@@ -42,10 +53,17 @@ def suggest(
     Each row holds the model's own answer with the value `?`: set it to true where it is right, or correct the row.
     """
     configure(quiet, verbose)
-    if order not in _ORDERS:
-        raise ConfigError(f"--order must be one of {', '.join(_ORDERS)}, found {order!r}")
-    chosen: Order = order  # type: ignore[assignment]
+    if order not in ORDERS:
+        raise ConfigError(f"--order must be one of {', '.join(ORDERS)}, found {order!r}")
+    chosen: Order = order
+    if crop_size is not None and crops is None:
+        raise ConfigError("--crop-size says how large the crops are; it needs --crops FOLDER")
     loaded = load_config(config, settings)
+    if crops is not None:
+        require_pictures(loaded.data.segmentation, loaded.data.images)
+        refuse_crops_folder(crops, overwrite)
+    if target.exists() and not overwrite:
+        raise OutputError(f"{target} exists already. Name another file, or replace it with --overwrite")
     with progress(quiet or as_json) as say:
         prepared = prepare(loaded, Stopwatch(progress=say))
         say("solving")
@@ -63,12 +81,23 @@ def suggest(
     association = prepared.costs.columns.get(("link", "association"))
     found = rank(
         lineage, prepared.graph, margins, association,
-        order=chosen, budget=budget, per_frame=per_frame, seed=seed, known=known,
+        order=chosen, budget=budget, per_frame=per_frame, per_region=per_region, seed=seed, known=known,
     )  # fmt: skip
     questions = as_questions(lineage, found, {"margin": margins.out})
+    strips: list[Path] = []
+    if crops is not None:
+        with progress(quiet or as_json) as say:
+            say("drawing crops")
+            strips = write_crops(
+                crops, lineage, prepared.graph, found.rows, margins.out, prepared.inputs.masks, prepared.inputs.images,
+                crop_size_px=crop_size or 0, overwrite=overwrite,
+            )  # fmt: skip
     write_pins(target, questions, overwrite=overwrite)
     if as_json:
-        print_json([{"keys": row.keys, "note": row.note} for row in questions])
+        listed: list[dict[str, Any]] = [{"keys": row.keys, "note": row.note} for row in questions]
+        for item, strip in zip(listed, strips, strict=False):
+            item["crop"] = str(strip)
+        print_json(listed)
     elif not quiet:
         table = Table(box=None, pad_edge=False)
         for name in ("t", "label", "children", ""):
@@ -77,4 +106,5 @@ def suggest(
             children = ", ".join(f"{t}:{label}" for t, label in row.keys[1:]) or "none"
             table.add_row(str(row.keys[0][0]), str(row.keys[0][1]), children, row.note)
         output().print(table)
-        output().print(f"wrote {len(questions)} suggestions to {target}")
+        drawn = "" if crops is None else f", a strip of pictures for each to {crops}"
+        output().print(f"wrote {len(questions)} suggestions to {target}{drawn}", markup=False)
