@@ -231,7 +231,8 @@ def test_candidates(bad, more, message):
         (
             MASKS + '[[costs.terms]]\non = "link"\nfeature = "distanse"',
             "unknown link feature 'distanse'; did you mean 'distance'? Known: area_ratio, association, constant, "
-            "distance, embedding_distance, frame_gap, intensity_difference, overlap",
+            "density_distance, distance, embedding_distance, frame_gap, intensity_difference, overlap, size_sum, "
+            "surprise, velocity",
         ),
         (
             MASKS + '[[costs.terms]]\non = "link"\nfeature = "intensity_difference"',

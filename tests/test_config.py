@@ -70,7 +70,7 @@ def test_defaults():
         (
             "features",
             {"overlap_shift": "up"},
-            "[features] overlap_shift: must be 'none' or 'centroid' or a list, found 'up'",
+            "[features] overlap_shift: must be 'none', 'centroid' or 'drift' or a list, found 'up'",
         ),
         ("embeddings", {}, "[embeddings] path: must be given"),
         (

@@ -38,7 +38,7 @@ FULL = {
             {"on": "detection", "feature": "my column"},
         ],
     },
-    "features": {"overlap_shift": [-1, 4]},
+    "features": {"overlap_shift": [-1, 4], "flow": "neighbors"},
     "embeddings": {"path": "e.npz"},
     "associations": {"geff": "g.geff", "property": "p"},
     "annotations": {"pins": ["one.csv", "two.csv"], "soft_weight": 2.5},

@@ -46,6 +46,7 @@ def build_candidates(
     divisions: bool = True,
     pairs_per_parent: int = 0,
     division_max_distance: float = math.inf,
+    flow: NDArray[np.float64] | None = None,
 ) -> CandidateGraph:
     """Propose links between near detections, and every pair of a parent's links as a division.
 
@@ -56,23 +57,26 @@ def build_candidates(
     max_frame_gap: 1 links neighbouring frames only, 2 also bridges one missing frame, and so on.
     pairs_per_parent: keep this many divisions of a parent, those whose children's midpoint is nearest; 0 keeps all.
     division_max_distance: neither child of a division may be farther from the parent, per frame of gap.
+    flow: (N, D) expected displacement of each detection per frame; distances are then counted from where a parent is
+        expected. Default: where it is.
     """
     starts = detections.starts
+    drift = np.zeros_like(detections.position) if flow is None else flow
     parts = [np.empty((0, 2), np.int32)]
     for gap_frames in range(1, max_frame_gap + 1):
         for step in range(len(starts) - 1 - gap_frames):
             earlier = slice(int(starts[step]), int(starts[step + 1]))
             later = slice(int(starts[step + gap_frames]), int(starts[step + gap_frames + 1]))
-            parts.append(
-                _near_pairs(detections.position, earlier, later, neighbors, direction, max_distance * gap_frames)
-            )
+            parents = detections.position[earlier] + gap_frames * drift[earlier]
+            near = _near_pairs(parents, detections.position[later], neighbors, direction, max_distance * gap_frames)
+            parts.append(near + np.array([earlier.start, later.start], np.int32))
     links = np.concatenate(parts)
     links = links[np.lexsort((links[:, 1], links[:, 0]))]
     graph = CandidateGraph(detections, links, np.empty((0, 3), np.int32), np.empty((0, 2), np.int32))
     if not divisions:
         return graph
     pairs = np.concatenate(
-        [np.empty((0, 2), np.int32), *_division_pairs(graph, pairs_per_parent, division_max_distance)]
+        [np.empty((0, 2), np.int32), *_division_pairs(graph, drift, pairs_per_parent, division_max_distance)]
     )
     return with_divisions(graph, pairs)
 
@@ -86,19 +90,18 @@ def with_divisions(graph: CandidateGraph, division_links: NDArray[np.int32]) -> 
 
 
 def _near_pairs(
-    position: NDArray[np.float64], earlier: slice, later: slice, neighbors: int, direction: Direction, radius: float
+    parents: NDArray[np.float64], children: NDArray[np.float64], neighbors: int, direction: Direction, radius: float
 ) -> NDArray[np.int32]:
-    """(K, 2) rows (parent, child) between two frames given as row ranges."""
-    parents, children = position[earlier], position[later]
+    """(K, 2) pairs (parent, child) of near places."""
     if not len(parents) or not len(children):
         return np.empty((0, 2), np.int32)
     found = []
     if direction in ("backward", "both"):
         child, parent = _nearest(children, parents, neighbors, radius)
-        found.append(np.column_stack([parent + earlier.start, child + later.start]))
+        found.append(np.column_stack([parent, child]))
     if direction in ("forward", "both"):
         parent, child = _nearest(parents, children, neighbors, radius)
-        found.append(np.column_stack([parent + earlier.start, child + later.start]))
+        found.append(np.column_stack([parent, child]))
     pairs = np.concatenate(found).astype(np.int32)
     return np.unique(pairs, axis=0) if direction == "both" else pairs
 
@@ -121,13 +124,13 @@ def _nearest(
 
 
 def _division_pairs(
-    graph: CandidateGraph, pairs_per_parent: int, division_max_distance: float
+    graph: CandidateGraph, drift: NDArray[np.float64], pairs_per_parent: int, division_max_distance: float
 ) -> Iterator[NDArray[np.int32]]:
     """Yield (K, 2) pairs of link indices with one parent, gated, chunk by chunk of parents."""
-    position = graph.detections.position
+    step = _steps(graph, drift)
     allowed = np.arange(len(graph.links), dtype=np.int32)
     if math.isfinite(division_max_distance):
-        length = np.linalg.norm(position[graph.links[:, 0]] - position[graph.links[:, 1]], axis=1)
+        length = np.linalg.norm(step, axis=1)
         allowed = allowed[length <= division_max_distance * graph.link_gap_frames]
     parent = graph.links[allowed, 0]
     group_end = np.searchsorted(parent, parent, side="right")
@@ -137,14 +140,21 @@ def _division_pairs(
         first = np.repeat(np.arange(low, high), partners)
         offset = np.arange(len(first)) - np.repeat(np.cumsum(partners) - partners, partners)
         pairs = allowed[np.column_stack([first, first + 1 + offset])]
-        yield _nearest_midpoints(graph, pairs, pairs_per_parent) if pairs_per_parent else pairs
+        yield _nearest_midpoints(graph, step, pairs, pairs_per_parent) if pairs_per_parent else pairs
 
 
-def _nearest_midpoints(graph: CandidateGraph, pairs: NDArray[np.int32], keep: int) -> NDArray[np.int32]:
+def _steps(graph: CandidateGraph, drift: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(E, D) from where the parent is expected to where the child is."""
+    position, (parent, child) = graph.detections.position, graph.links.T
+    return np.asarray(position[child] - position[parent] - graph.link_gap_frames[:, None] * drift[parent])
+
+
+def _nearest_midpoints(
+    graph: CandidateGraph, step: NDArray[np.float64], pairs: NDArray[np.int32], keep: int
+) -> NDArray[np.int32]:
     """The `keep` pairs of every parent whose children's midpoint is nearest to it, in the order given."""
-    position = graph.detections.position
-    parent, children = graph.links[pairs[:, 0], 0], graph.links[pairs, 1]
-    distance = np.linalg.norm(position[parent] - position[children].mean(axis=1), axis=1)
+    parent = graph.links[pairs[:, 0], 0]
+    distance = np.linalg.norm(step[pairs].mean(axis=1), axis=1)
     order = np.lexsort((distance, parent))
     ranked_parent = parent[order]
     rank = np.arange(len(order)) - np.searchsorted(ranked_parent, ranked_parent)

@@ -8,7 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
+from tracker.config_measured import Measured
 from tracker.config_problems import explain
+from tracker.config_tuning import Tuning
 from tracker.errors import ConfigError, MissingExtraError
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
@@ -97,12 +99,12 @@ class Term(_Section):
 class CostSettings(_Section):
     """What choices cost."""
 
-    preset: Literal["attrackt", "none"] = "attrackt"
-    """attrackt: z-scored distance of links and of divisions; none: only the terms given here."""
+    preset: Literal["auto", "attrackt", "none"] = "auto"
+    """auto: measured on the movie; attrackt: z-scored distance of links and divisions; none: only the terms here."""
     appear: Finite = 1.0
-    """Cost of a cell appearing, except in the first frame and after an empty one."""
+    """Cost of a cell appearing, except in the first frame and after an empty one; auto: times how unlikely that is."""
     disappear: Finite = 1.0
-    """Cost of a cell disappearing, except in the last frame and before an empty one."""
+    """Cost of a cell disappearing, except in the last frame and before an empty one; auto: times how unlikely."""
     division: Finite = 0.0
     """Cost added to every division."""
     detection: Literal["keep"] | Finite = "keep"
@@ -111,13 +113,22 @@ class CostSettings(_Section):
     """Appearing and disappearing are free closer than this to the image edge (y and x); 0 = never."""
     terms: tuple[Term, ...] = ()
     """Further terms; they add to the preset."""
+    measured: Measured | None = None
+    """The numbers of the preset auto, frozen; without them every run measures them."""
+
+    @property
+    def measures(self) -> bool:
+        """Whether the movie is measured before it is priced: the preset auto, or a term on surprise."""
+        return self.preset == "auto" or any(term.feature == "surprise" for term in self.terms)
 
 
 class Features(_Section):
     """How features are measured."""
 
-    overlap_shift: Literal["none", "centroid"] | tuple[int, ...] = "none"
-    """Moves a parent's mask before `overlap`: none, centroid, or a drift in pixels per frame along [z,] y, x."""
+    overlap_shift: Literal["none", "centroid", "drift"] | tuple[int, ...] = "none"
+    """Moves a parent's mask before `overlap`: none, centroid, drift (measured), or pixels per frame along [z,] y, x."""
+    flow: Literal["none", "neighbors"] = "none"
+    """neighbors: the local motion that `velocity` needs, the median displacement of confident links nearby."""
 
 
 class EmbeddingSettings(_Section):
@@ -188,6 +199,7 @@ class Config(_Section):
     associations: AssociationSettings | None = None
     annotations: Annotations = Annotations()
     solver: Solving = Solving()
+    tuning: Tuning = Tuning()
     output: Output = Output()
     _folder: Path = PrivateAttr(default_factory=Path)
 

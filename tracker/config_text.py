@@ -9,6 +9,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 
 from tracker.config import Config, Term
+from tracker.config_measured import Measured
 from tracker.errors import OutputError
 
 
@@ -23,7 +24,7 @@ def render_config(config: Config, *, title: str = "") -> str:
             continue
         lines += [f"[{name}]", *_keys(section), ""]
         if name == "costs":
-            lines += _terms(config.costs.terms)
+            lines += _terms(config.costs.terms) + _measured(config.costs.measured)
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -52,7 +53,7 @@ def relative_to(path: str | None, folder: Path) -> str | None:
 def _keys(section: BaseModel) -> list[str]:
     lines = []
     for key, described in type(section).model_fields.items():
-        if key == "terms":
+        if key in ("terms", "measured"):  # tables of their own
             continue
         value = getattr(section, key)
         text = f"# {key} =" if value is None else f"{key} = {_toml(value)}"
@@ -79,6 +80,16 @@ def _terms(terms: tuple[Term, ...]) -> list[str]:
     for term in terms:
         lines += ["[[costs.terms]]", *_keys(term), ""]
     return lines
+
+
+def _measured(numbers: Measured | None) -> list[str]:
+    if numbers is None:
+        return []
+    lines = ["[costs.measured]  # Numbers of the preset auto; without this table every run measures them anew."]
+    lines += [line for line in _keys(numbers) if not line.startswith("properties")]
+    for name, own in numbers.properties.items():
+        lines += ["", f"[costs.measured.properties.{name}]", *_keys(own)]
+    return [*lines, ""]
 
 
 def _toml(value: Any) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tracker.auto.model import MovieModel, Surprise
 from tracker.candidates import CandidateGraph
 from tracker.config import CostSettings, Term
 from tracker.detections import Detections
@@ -21,6 +22,7 @@ class Costs:
     """What every candidate costs; lower is better.
 
     link: (E,).   division: (H,) in place of the two links.   detection, appear, disappear: (N,).
+    appear_unit, disappear_unit: (N,) what costs.appear and costs.disappear are multiplied with; 0 where it is free.
     split: cost of a division on top of its two links (model B), None in model A.
     columns: every feature computed, by (family, name).   statistics: z-score parameters by (family, name).
     """
@@ -30,6 +32,8 @@ class Costs:
     detection: NDArray[np.float64]
     appear: NDArray[np.float64]
     disappear: NDArray[np.float64]
+    appear_unit: NDArray[np.float64]
+    disappear_unit: NDArray[np.float64]
     split: float | None
     columns: dict[tuple[Family, str], NDArray[np.float64]]
     statistics: dict[tuple[Family, str], Standardiser]
@@ -38,10 +42,14 @@ class Costs:
 def resolve_terms(settings: CostSettings, *, has_association: bool, has_pairs: bool) -> tuple[Term, ...]:
     """The preset's terms and the config's own.
 
+    auto: the surprise of links and divisions, weight 1 (docs/auto.md).
     attrackt (Lalit & Funke 2025): z-scored distance on links, z-scored parent-to-midpoint distance on divisions,
     weight 1; where associations are given also the z-scored score at weight -1.
     """
     preset: list[Term] = []
+    if settings.preset == "auto":
+        families = ("link", "division") if has_pairs else ("link",)
+        preset += [Term(on=family, feature="surprise", weight=1.0) for family in families]
     if settings.preset == "attrackt":
         families = ("link", "division") if has_pairs else ("link",)
         preset += [Term(on=family, feature="distance", weight=1.0, standardise="zscore") for family in families]
@@ -68,7 +76,9 @@ def price(
 
     divisions: "pair", "split" or "none". A division costs the terms on divisions plus costs.division; where there is
     no term on divisions, it costs its two links plus costs.division (as in the split model).
-    Appearing is free in the first frame read and after an empty one, disappearing in the last and before an empty one;
+    Where surprises are measured (`context.movie`), costs.appear and costs.disappear are multiplied with those of
+    appearing and disappearing. Appearing is free in the first frame read and after an empty one, disappearing in the
+    last and before an empty one;
     both within `border_px` of the image edge.
     statistics: z-score parameters measured before candidates were added, so that a pin changes no cost; default, those
     of the graph's own candidates.   known: feature columns of this graph computed before, which are not computed anew.
@@ -94,25 +104,35 @@ def price(
         totals[term.on] += term.weight * column
     if divisions == "pair" and not any(term.on == "division" for term in terms):
         totals["division"] += totals["link"][graph.division_links].sum(axis=1)
-    appear, disappear = _ends(graph.detections, settings)
+    appear, disappear = _ends(graph.detections, settings, context.movie)
     return Costs(
         link=totals["link"],
         division=totals["division"],
         detection=totals["detection"],
-        appear=appear,
-        disappear=disappear,
-        split=settings.division if divisions == "split" else None,
+        appear=settings.appear * appear,
+        disappear=settings.disappear * disappear,
+        appear_unit=appear,
+        disappear_unit=disappear,
+        split=_split(graph.detections, settings, context.movie) if divisions == "split" else None,
         columns=columns,
         statistics=measured,
     )
 
 
-def _ends(detections: Detections, settings: CostSettings) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """(N,) costs of appearing and of disappearing."""
+def _split(detections: Detections, settings: CostSettings, movie: MovieModel | None) -> float:
+    """What a division costs on top of its two links."""
+    return settings.division + (0.0 if movie is None else Surprise(detections).splitting(movie.numbers))
+
+
+def _ends(
+    detections: Detections, settings: CostSettings, movie: MovieModel | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(N,) what costs.appear and costs.disappear are multiplied with: 1, or the measured surprise; 0 where free."""
     filled = np.diff(detections.starts) > 0
     step = detections.step
-    appear = np.where(np.append(False, filled[:-1])[step], settings.appear, 0.0)
-    disappear = np.where(np.append(filled[1:], False)[step], settings.disappear, 0.0)
+    units = [np.ones(len(detections))] * 2 if movie is None else Surprise(detections).ends(movie.numbers)
+    appear = np.where(np.append(False, filled[:-1])[step], units[0], 0.0)
+    disappear = np.where(np.append(filled[1:], False)[step], units[1], 0.0)
     if settings.border_px > 0:
         if "border_distance_px" not in detections.properties:
             raise FeatureError(

@@ -8,17 +8,22 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from tracker.annotations import check_divisions, with_demanded, with_soft_pins
+from tracker.auto.fit import measure_movie
+from tracker.auto.model import MovieModel
 from tracker.candidates import CandidateGraph, build_candidates
 from tracker.config import Config
 from tracker.costs import Costs, price, to_problem
 from tracker.detections import Detections
 from tracker.features.context import FeatureContext
+from tracker.ilp.backends import SolverSettings
 from tracker.ilp.problem import TrackingProblem
 from tracker.io.movie import Movie
 from tracker.io.movies import open_movie
 from tracker.io.points import read_points
+from tracker.local_motion import local_motion
 from tracker.pin_checks import ResolvedPins, resolve_pins
 from tracker.pins import read_pins
 from tracker.reading import detections_from_masks, detections_from_points, frames_of_points, select_frames
@@ -41,7 +46,7 @@ class Inputs:
 class Prepared:
     """Everything up to the solve. problem: without the certain pins, with the likely ones as costs.
 
-    pins: None when the config names no files of pins.
+    pins: None when the config names no files of pins.   movie: what was measured; None when nothing asks for it.
     """
 
     inputs: Inputs
@@ -49,6 +54,7 @@ class Prepared:
     costs: Costs
     problem: TrackingProblem
     pins: ResolvedPins | None
+    movie: MovieModel | None = None
 
 
 @dataclass
@@ -75,24 +81,26 @@ def prepare(config: Config, watch: Stopwatch) -> Prepared:
         inputs = read_inputs(config)
         pins = read_annotations(config, inputs.detections)
     divisions = config.candidates.divisions
+    with watch.stage("measure", "measuring the movie"):
+        movie = measure(config, inputs.detections)
     with watch.stage("candidates", "proposing candidates"):
-        graph = propose(config, inputs.detections)
+        graph = propose(config, inputs.detections, movie)
     with watch.stage("features", "computing features and costs"):
-        costs = price(context_of(config, inputs, graph), config.costs, divisions=divisions)
+        costs = price(context_of(config, inputs, graph, movie), config.costs, divisions=divisions)
     if pins is not None:
         check_divisions(pins, divisions)
         with watch.stage("candidates", "adding what pins demand"):
             grown = with_demanded(graph, pins, pairs=divisions == "pair")
         if len(grown.links) > len(graph.links) or len(grown.divisions) > len(graph.divisions):
             with watch.stage("features", "pricing what pins demand"):
-                context = context_of(config, inputs, grown)
+                context = context_of(config, inputs, grown, movie)
                 costs = price(context, config.costs, divisions=divisions, statistics=costs.statistics)
             graph = grown
     with watch.stage("build", "building the program"):
         problem = to_problem(graph, costs, config.costs)
         if pins is not None:
             problem = with_soft_pins(problem, pins, config.annotations.soft_weight)
-    return Prepared(inputs, graph, costs, problem, pins)
+    return Prepared(inputs, graph, costs, problem, pins, movie)
 
 
 def read_annotations(config: Config, detections: Detections) -> ResolvedPins | None:
@@ -124,8 +132,30 @@ def read_inputs(config: Config) -> Inputs:
     return Inputs(found, None, images)
 
 
-def propose(config: Config, detections: Detections) -> CandidateGraph:
-    """The candidate graph of a config, before pins add to it."""
+def measure(config: Config, detections: Detections) -> MovieModel | None:
+    """What the preset auto measures on the movie, with the candidates of the config; None when nothing asks for it."""
+    if not config.costs.measures:
+        return None
+    keep = config.costs.detection == "keep"
+    return measure_movie(
+        detections,
+        lambda flow: _propose(config, detections, flow, pairs=config.candidates.divisions != "none"),
+        numbers=config.costs.measured,
+        keep=keep,
+        detection_cost=0.0 if config.costs.detection == "keep" else config.costs.detection,
+        settings=SolverSettings(threads=config.solver.threads, seed=config.solver.seed),
+    )
+
+
+def propose(config: Config, detections: Detections, movie: MovieModel | None = None) -> CandidateGraph:
+    """The candidate graph of a config, before pins add to it; near is where the measured motion leads."""
+    flow = None if movie is None else movie.flow
+    return _propose(config, detections, flow, pairs=config.candidates.divisions == "pair")
+
+
+def _propose(
+    config: Config, detections: Detections, flow: NDArray[np.float64] | None, *, pairs: bool
+) -> CandidateGraph:
     wanted = config.candidates
     return build_candidates(
         detections,
@@ -133,14 +163,17 @@ def propose(config: Config, detections: Detections) -> CandidateGraph:
         direction=wanted.direction,
         max_distance=wanted.max_distance,
         max_frame_gap=wanted.max_frame_gap,
-        divisions=wanted.divisions == "pair",
+        divisions=pairs,
         pairs_per_parent=wanted.pairs_per_parent,
         division_max_distance=wanted.division_max_distance,
+        flow=flow,
     )
 
 
-def context_of(config: Config, inputs: Inputs, graph: CandidateGraph) -> FeatureContext:
-    """What features look at: the graph, masks, and learned scores laid onto it."""
+def context_of(
+    config: Config, inputs: Inputs, graph: CandidateGraph, movie: MovieModel | None = None
+) -> FeatureContext:
+    """What features look at: the graph, movies, local motion, and learned scores laid onto it."""
     embedding = association = None
     if config.embeddings is not None:
         embedding = load_embeddings(config.path(config.embeddings.path), inputs.detections)
@@ -149,7 +182,19 @@ def context_of(config: Config, inputs: Inputs, graph: CandidateGraph) -> Feature
         association = load_associations(config.path(given.path), graph)
     elif given is not None and given.geff is not None:
         association = load_geff_scores(config.path(given.geff), given.property, graph)
-    return FeatureContext(graph, inputs.masks, config.features.overlap_shift, embedding, association)
+    flow = None if movie is None else movie.flow
+    if config.features.flow == "neighbors":  # asked for by name, so it goes before what auto measured
+        flow = local_motion(graph.detections)
+    return FeatureContext(
+        graph=graph,
+        masks=inputs.masks,
+        overlap_shift=config.features.overlap_shift,
+        embedding=embedding,
+        association=association,
+        flow=flow,
+        movie=movie,
+        images=inputs.images,
+    )
 
 
 def _ctc_masks(path: Path) -> Path:

@@ -138,8 +138,10 @@ class PriceLines:
 
     def _of_end(self, name: Literal["appear", "disappear"], cost: float) -> Line:
         wanted = getattr(self.config.costs, name)
-        if cost == wanted:
-            return Line(f"costs.{name}", cost)
+        unit = float(getattr(self.prepared.costs, f"{name}_unit")[self.row])
+        if unit:
+            measured = None if self.prepared.movie is None else unit
+            return Line(f"costs.{name}", cost, value=measured, weight=None if measured is None else wanted)
         border = self.detections.properties.get("border_distance_px")
         if border is not None and border[self.row] < self.config.costs.border_px:
             return Line(f"costs.{name}, free near the image edge", cost)

@@ -48,6 +48,7 @@ def make_report(
             f"{family}.{name}": {"mean": measured.mean, "std": measured.std}
             for (family, name), measured in prepared.costs.statistics.items()
         },
+        "measured": None if prepared.movie is None else prepared.movie.numbers.model_dump(mode="json"),
         "config": json.loads(config.model_dump_json()),
         "config_folder": str(config.path(".").resolve()),
         "versions": _versions(),

@@ -23,7 +23,7 @@ from tracker.pin_checks import ResolvedPins, resolve_pins
 from tracker.pin_table import PinRow, PinTable, join_pins, meaning, pin_table
 from tracker.pins import read_pins
 from tracker.pipeline import solver_settings
-from tracker.prepare import context_of, propose, read_inputs
+from tracker.prepare import context_of, measure, propose, read_inputs
 
 _NAME = "session"  # what messages call the rows that came through `pin`
 
@@ -93,13 +93,14 @@ class Session:
         table = read_pins([config.path(path) for path in config.annotations.pins])
         self._n_pinned = 0
         self._divisions: Literal["pair", "split", "none"] = config.candidates.divisions
-        graph = propose(config, self._inputs.detections)
+        self._movie = measure(config, self._inputs.detections)
+        graph = propose(config, self._inputs.detections, self._movie)
         terms = resolve_terms(
             config.costs, has_association=config.associations is not None, has_pairs=self._divisions == "pair"
         )
         costs = config.costs.model_copy(update={"preset": "none", "terms": terms})
         self._wish = _Wish(table.take(np.empty(0, np.int64)), costs)
-        priced = price(context_of(config, self._inputs, graph), costs, divisions=self._divisions)
+        priced = price(context_of(config, self._inputs, graph, self._movie), costs, divisions=self._divisions)
         candidates = OpenCandidates(graph, pairs=self._divisions == "pair")
         self._solved = self._build(self._wish, candidates, priced, self._resolve(self._wish))
         self._wish = replace(self._wish, table=table)
@@ -219,14 +220,14 @@ class Session:
         after = before
         if before.candidates.missing(demand):
             candidates = before.candidates.with_added(demand)
-            context = context_of(self._config, self._inputs, candidates.graph)
+            context = context_of(self._config, self._inputs, candidates.graph, self._movie)
             statistics = before.priced.statistics
             priced = price(context, wish.costs, divisions=self._divisions, statistics=statistics)
             after = self._build(wish, candidates, priced, pins)
         elif wish.costs != before.wish.costs:
             known = before.priced
             priced = price(
-                FeatureContext(before.candidates.graph),
+                FeatureContext(before.candidates.graph, movie=self._movie),
                 wish.costs,
                 divisions=self._divisions,
                 statistics=known.statistics,

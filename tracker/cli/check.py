@@ -1,5 +1,6 @@
 """track check: everything that can be checked before work starts."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,12 +12,13 @@ from tracker.annotations import check_divisions
 from tracker.candidates import CandidateGraph
 from tracker.cli.common import Json, Quiet, Set, Verbose, configure, fact_table, output, print_json, progress, tell
 from tracker.config import Config, Term, load_config
+from tracker.config_measured import Measured, MeasuredProperty
 from tracker.costs import price, resolve_terms
 from tracker.errors import OutputError, TruthError, first_five
 from tracker.features import known_features
 from tracker.ilp.backends import check_backend
 from tracker.io.result import refuse_existing
-from tracker.prepare import Inputs, context_of, propose, read_annotations, read_inputs
+from tracker.prepare import Inputs, context_of, measure, propose, read_annotations, read_inputs
 from tracker.run_report import peak_memory_mb
 
 # Measured on 0.2 to 3.1 million columns. With optional detections one program spans the movie instead of a frame pair.
@@ -49,8 +51,9 @@ def _examine(config: Config) -> dict[str, Any]:
     check_backend(config.solver.backend)
     inputs = read_inputs(config)
     pins = read_annotations(config, inputs.detections)
-    graph = propose(config, inputs.detections)
-    context = context_of(config, inputs, graph)
+    movie = measure(config, inputs.detections)
+    graph = propose(config, inputs.detections, movie)
+    context = context_of(config, inputs, graph, movie)
     if pins is not None:
         check_divisions(pins, config.candidates.divisions)
     # Without a single link the price of everything takes no time, but tells what a feature lacks.
@@ -75,6 +78,7 @@ def _examine(config: Config) -> dict[str, Any]:
             peak_memory_mb() + _MB_PER_COLUMN["keep" if config.costs.detection == "keep" else "optional"] * columns
         ),
         "terms": [term.model_dump() for term in terms],
+        "measured": None if movie is None else movie.numbers.model_dump(mode="json"),
         "features": {
             "link": known_features("link"),
             "division": known_features("division"),
@@ -121,6 +125,18 @@ def _print(found: dict[str, Any]) -> None:
     for term in found["terms"]:
         z = " (z-score)" if term["standardise"] == "zscore" else ""
         table.add_row("term", f"{term['weight']:+g} x {term['on']} {term['feature']}{z}")
+    for name, value, meaning in [] if found["measured"] is None else _measured(found["measured"]):
+        table.add_row(name, f"{value:.4g}  {meaning}")
     for family, names in found["features"].items():
         table.add_row(f"{family} features", ", ".join(names))
     output().print(table)
+
+
+def _measured(numbers: dict[str, Any]) -> Iterator[tuple[str, float, str]]:
+    """Name, value and meaning of everything the preset auto measured."""
+    for key, described in Measured.model_fields.items():
+        if key != "properties":
+            yield key, numbers[key], described.description or ""
+    for name, own in numbers["properties"].items():
+        for key, described in MeasuredProperty.model_fields.items():
+            yield f"{name}.{key}", own[key], described.description or ""

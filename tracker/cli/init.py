@@ -12,6 +12,8 @@ from tracker.errors import ConfigError, MovieError, OutputError
 from tracker.io.ctc import Sequence, find_sequences
 from tracker.io.movies import open_movie
 from tracker.io.points import read_points
+from tracker.prepare import measure as measure_config
+from tracker.prepare import read_inputs
 from tracker.reading import pair_frames
 
 _POINT_SUFFIXES = (".csv", ".tsv", ".xml", ".geff")
@@ -21,6 +23,9 @@ def init(
     folder: Annotated[Path, typer.Argument(help="Folder of images and masks, or a table of points.")] = Path(),
     target: Annotated[Path, typer.Option("--output", "-o", help="Where to write the config.")] = Path("config.toml"),
     sequence: Annotated[str | None, typer.Option(help="Which movie, when the folder holds several.")] = None,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Measure the movie now and freeze the numbers into the config.")
+    ] = False,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
     verbose: Verbose = False,
@@ -35,6 +40,12 @@ def init(
     relative = {key: relative_to(str(Path(value).resolve()), target.resolve().parent) for key, value in data.items()}
     content: dict[str, Any] = {"data": relative}
     config = make_config(content, name=str(target), folder=target.parent)
+    if measure:
+        movie = measure_config(config, read_inputs(config).detections)
+        assert movie is not None  # the default preset measures
+        config = make_config(
+            {**content, "costs": {"measured": movie.numbers.model_dump()}}, name=str(target), folder=target.parent
+        )
     title = (
         f"How to track {folder.resolve().name}. Check it: track check {target.name}   Run it: track run {target.name}"
     )

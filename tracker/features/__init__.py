@@ -16,11 +16,19 @@ from tracker.features import (
     area_ratio,
     association,
     constant,
+    density_distance,
     distance,
+    division_axis,
+    division_opposition,
+    division_symmetry,
     embedding_distance,
     frame_gap,
     intensity_difference,
+    mother_intensity,
     overlap,
+    size_sum,
+    surprise,
+    velocity,
 )
 from tracker.features.context import FeatureContext
 
@@ -30,11 +38,19 @@ FEATURES: dict[str, ModuleType] = {
     "area_ratio": area_ratio,
     "association": association,
     "constant": constant,
+    "density_distance": density_distance,
     "distance": distance,
+    "division_axis": division_axis,
+    "division_opposition": division_opposition,
+    "division_symmetry": division_symmetry,
     "embedding_distance": embedding_distance,
     "frame_gap": frame_gap,
     "intensity_difference": intensity_difference,
+    "mother_intensity": mother_intensity,
     "overlap": overlap,
+    "size_sum": size_sum,
+    "surprise": surprise,
+    "velocity": velocity,
 }
 
 

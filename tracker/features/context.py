@@ -1,15 +1,16 @@
 """What a feature may look at."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tracker.auto.model import MovieModel
 from tracker.candidates import CandidateGraph
 from tracker.errors import FeatureError
 from tracker.io.movie import Movie
 
-OverlapShift = str | tuple[int, ...]  # "none", "centroid", or pixels per frame along [z,] y, x
+OverlapShift = str | tuple[int, ...]  # "none", "centroid", "drift", or pixels per frame along [z,] y, x
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,9 @@ class FeatureContext:
 
     masks: label movie, None for points.   overlap_shift: how a parent's mask is moved before overlap is measured.
     embedding: (N, C) vector per detection row or None.   association: (E,) score per link or None.
+    flow: (N, D) estimated displacement of the neighbourhood of each detection to the next kept frame, in data.unit.
+    movie: what was measured on the movie, for `surprise`; None when nothing asks for it.
+    images: image movie, None when not given.   drifts: whole-picture drifts measured so far, by (frame, frame).
     """
 
     graph: CandidateGraph
@@ -25,12 +29,19 @@ class FeatureContext:
     overlap_shift: OverlapShift = "none"
     embedding: NDArray[np.float64] | None = None
     association: NDArray[np.float64] | None = None
+    flow: NDArray[np.float64] | None = None
+    movie: MovieModel | None = None
+    images: Movie | None = None
+    drifts: dict[tuple[int, int], NDArray[np.int64]] = field(
+        default_factory=dict, init=False, compare=False, repr=False
+    )
 
     def column(self, name: str, feature: str) -> NDArray[np.float64]:
         """A detection property, (N, ...). Raises FeatureError naming the feature that wanted it."""
         properties = self.graph.detections.properties
         if name not in properties:
-            hints = {"intensity_mean": "give data.images", "area_px": "give data.segmentation instead of points"}
+            masks = "give data.segmentation instead of points"
+            hints = {"intensity_mean": "give data.images", "area_px": masks, "inertia_tensor_px2": masks}
             known = ", ".join(sorted(properties)) or "none"
             raise FeatureError(
                 f"feature {feature!r} needs the detection property {name!r}, which this input does not have "

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from tracker.errors import FeatureError
 from tracker.features.context import FeatureContext, OverlapShift
+from tracker.features.drift import drift_px
 
 _PIXELS_PER_CHUNK = 4_000_000
 
@@ -15,7 +16,9 @@ def link(context: FeatureContext) -> NDArray[np.float64]:
     """Intersection over union of the two masks.  f_uv = |M_u & M_v| / |M_u | M_v|, in [0, 1]; higher is better.
 
     The parent's mask is moved first as `features.overlap_shift` says: "none"; "centroid" (so that the centroids
-    coincide, to the nearest pixel: a comparison of shapes); or a drift in pixels per frame along [z,] y, x.
+    coincide, to the nearest pixel: a comparison of shapes); "drift" (of the whole picture between the two frames, by
+    phase correlation of the images, or of the masks where there are none); or a drift in pixels per frame along
+    [z,] y, x.
     Returns (E,). Give it a negative weight.
     """
     common = _intersections(context)
@@ -52,7 +55,11 @@ def _intersections(context: FeatureContext) -> NDArray[np.float64]:
         for frames in np.unique(gap[own]):
             chosen = own[gap[own] == frames]
             later = np.asarray(context.masks.read(int(detections.frames[earlier + frames])))
-            shift = _shifts(context, chosen, int(frames))
+            if context.overlap_shift == "drift":
+                pair = int(detections.frames[earlier]), int(detections.frames[earlier + frames])
+                shift = np.tile(drift_px(context, *pair, (first, later)), (len(chosen), 1))
+            else:
+                shift = _shifts(context, chosen, int(frames))
             labels = detections.label[graph.links[chosen]]
             common[chosen] = pixels.shared_with(later, labels[:, 0], labels[:, 1], shift)
     return common

@@ -1,0 +1,60 @@
+"""Probability densities that the preset "auto" is made of, as logarithms; and how crowded it is around detections."""
+
+from itertools import pairwise
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+from scipy.special import gammaln
+
+from tracker.detections import Detections
+
+_CROWD = 6  # neighbours that measure how crowded it is
+_Array = NDArray[np.float64]
+
+
+@overload
+def log_student(squared: _Array, scale: float | _Array, tail: float, axes: int) -> _Array: ...
+@overload
+def log_student(squared: float, scale: float, tail: float, axes: int) -> float: ...
+def log_student(squared: _Array | float, scale: _Array | float, tail: float, axes: int) -> _Array | float:
+    """Log density of the Student t in `axes` dimensions at a squared distance from its centre.
+
+    log p = log Gamma((nu + D) / 2) - log Gamma(nu / 2) - D / 2 log(nu pi) - D log s
+            - (nu + D) / 2 log(1 + r^2 / (nu s^2))
+    """
+    constant = gammaln((tail + axes) / 2) - gammaln(tail / 2) - axes / 2 * np.log(tail * np.pi)
+    spread = tail * np.square(scale)
+    return constant - axes * np.log(scale) - (tail + axes) / 2 * np.log1p(squared / spread)
+
+
+def log_sphere(axes: int) -> float:
+    """Log of the surface of the unit sphere in `axes` dimensions: 2 pi in 2-D, 4 pi in 3-D."""
+    return float(np.log(2) + axes / 2 * np.log(np.pi) - gammaln(axes / 2))
+
+
+def crowding(detections: Detections) -> tuple[_Array, _Array]:
+    """(N,) distance to the nearest neighbour in the frame, and (N,) log of the detections per unit of volume around.
+
+    The second counts the 6 nearest: log(6 / volume of the ball that just holds them). Alone in a frame: the median of
+    the others; alone everywhere, or all in one place: a distance of 1.
+    """
+    axes, starts = detections.ndim, detections.starts
+    nearest, density = np.full((2, len(detections)), np.nan)
+    unit_ball = log_sphere(axes) - np.log(axes)
+    for first, last in pairwise(starts.tolist()):
+        if last - first < 2:
+            continue
+        place = detections.position[first:last]
+        count = min(_CROWD + 1, last - first)
+        distance = cKDTree(place).query(place, k=np.arange(1, count + 1))[0]
+        with np.errstate(divide="ignore"):
+            nearest[first:last] = distance[:, 1]
+            density[first:last] = np.log(count - 1) - unit_ball - axes * np.log(distance[:, -1])
+    return _filled(nearest, nearest > 0, 1.0), _filled(density, np.isfinite(density), -unit_ball)
+
+
+def _filled(column: _Array, known: NDArray[np.bool_], otherwise: float) -> _Array:
+    """The column with the median of what is known where nothing is."""
+    return np.where(known, column, np.median(column[known]) if known.any() else otherwise)
