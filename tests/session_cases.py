@@ -5,14 +5,17 @@ from typing import Any
 
 import numpy as np
 
-from tracker.annotations import solve_pinned
+from tracker.annotations import solve_pinned, with_demanded, with_soft_pins
 from tracker.config import Config, make_config
+from tracker.costs import price, to_problem
 from tracker.ilp.backends import SolverSettings
+from tracker.ilp.problem import Solution, TrackingProblem
 from tracker.lineage import Lineage
-from tracker.pin_table import PinRow
+from tracker.pin_checks import resolve_pins
+from tracker.pin_table import PinRow, pin_table
 from tracker.pins import write_pins
 from tracker.pipeline import to_lineage
-from tracker.prepare import Stopwatch, prepare
+from tracker.prepare import Stopwatch, context_of, prepare
 from tracker.simulate import SimulationSettings, simulate
 from tracker.simulate_files import write_points
 
@@ -56,10 +59,42 @@ def cold(content: dict[str, Any], folder: Path, pins: list[PinRow], scratch: Pat
     return solution.objective, links_of(to_lineage(prepared.graph, problem, solution))
 
 
+class ColdRuns:
+    """Runs from the start on a movie that is read, and proposed to, only once: for movies of some size."""
+
+    def __init__(self, content: dict[str, Any], folder: Path) -> None:
+        self._folder = folder
+        self._prepared = prepare(make_config(content, folder=folder), Stopwatch())
+        self._demanding: list[PinRow] = []
+        self._graph, self._columns = self._prepared.graph, self._prepared.costs.columns
+
+    def solve(self, content: dict[str, Any], pins: list[PinRow]) -> tuple[TrackingProblem, Solution, Lineage]:
+        """The program under the pins, its optimum, the lineage."""
+        config, prepared = make_config(content, folder=self._folder), self._prepared
+        divisions = config.candidates.divisions
+        resolved = resolve_pins(pin_table(pins), prepared.inputs.detections)
+        demanding = [pin for pin in pins if pin.value and len(pin.keys) > 1]
+        if demanding != self._demanding:
+            self._graph = with_demanded(prepared.graph, resolved, pairs=divisions == "pair")
+            self._demanding, self._columns = demanding, {}
+        context = context_of(config, prepared.inputs, self._graph)
+        statistics, known = prepared.costs.statistics, self._columns
+        costs = price(context, config.costs, divisions=divisions, statistics=statistics, known=known)
+        self._columns = costs.columns
+        problem = with_soft_pins(to_problem(self._graph, costs, config.costs), resolved, config.annotations.soft_weight)
+        problem, solution = solve_pinned(problem, resolved, SolverSettings(threads=2))
+        return problem, solution, to_lineage(self._graph, problem, solution)
+
+    def __call__(self, content: dict[str, Any], pins: list[PinRow]) -> tuple[float, Links]:
+        """As `cold`."""
+        _, solution, lineage = self.solve(content, pins)
+        return solution.objective, links_of(lineage)
+
+
 def links_of(lineage: Lineage) -> Links:
     found = lineage.detections
     return keys_of(np.stack([found.frame[lineage.links], found.label[lineage.links]], axis=-1))
 
 
 def keys_of(links: np.ndarray) -> Links:
-    return {((int(a), int(b)), (int(c), int(d))) for (a, b), (c, d) in links}
+    return {(tuple(parent), tuple(child)) for parent, child in links.tolist()}

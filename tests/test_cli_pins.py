@@ -1,6 +1,7 @@
 """track pins: check, show, merge, from-truth, from-result."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -53,7 +54,9 @@ def test_all_of_the_truth_gives_the_truth(simulated, capsys):
     assert track("pins", "from-truth", "config.toml", "--output", "all.csv") == 0
     detections = len(read_tracks_csv(Path("free/tracks.csv")).t)
     rows = read_pin_rows([Path("all.csv")])
-    assert sum(row.kind == "children" for row in rows) == detections
+    kinds = Counter(row.kind for row in rows)
+    assert kinds["children"] + kinds["detection"] == detections
+    assert {row.keys[0][0] for row in rows if row.kind == "detection"} == {7}  # nobody knows what comes after
     line = capsys.readouterr().out
     assert line.startswith(f"wrote {len(rows)} pins (")
     assert line.endswith(" to all.csv\n")
@@ -69,7 +72,7 @@ def test_a_truth_for_some_detections(simulated, capsys):
     assert len({row.keys[0] for row in ten}) == 10
     assert twenty[: len(ten)] == ten
     assert other != ten
-    backwards = [row.keys[0] for row in reversed(ten) if row.kind == "children"]
+    backwards = [row.keys[0] for row in reversed(ten) if row.kind != "appear"]
     pins("".join(f"children,{t},{label},,,,,?,\n" for t, label in backwards), "asked.csv")
     arguments = ("--order", "asked.csv", "--first", 4, "--truth", "movie/01_GT", "--output", "answered.csv", "-q")
     assert track("pins", "from-truth", "config.toml", *arguments) == 0
@@ -89,10 +92,23 @@ def test_false_detections_are_rejected_unless_kept(simulated, capsys):
     Path("points.toml").write_text('[data]\npoints = "points.csv"\ntruth = "truth.csv"\n')
     assert track("pins", "from-truth", "points.toml", "--output", "all.csv", "-q") == 0
     assert Path("all.csv").read_text() == HEADER + (
-        "children,0,1,1,2,,,true,from truth\nchildren,1,2,,,,,true,from truth\ndetection,1,3,,,,,false,from truth\n"
+        "children,0,1,1,2,,,true,from truth\ndetection,1,2,,,,,true,from truth\ndetection,1,3,,,,,false,from truth\n"
     )
     assert track("pins", "from-truth", "points.toml", "--keep-unmatched", "--output", "real.csv", "-q") == 0
-    assert [row.kind for row in read_pin_rows([Path("real.csv")])] == ["children", "children"]
+    assert [row.kind for row in read_pin_rows([Path("real.csv")])] == ["children", "detection"]
+
+
+def test_chosen_frames_end_no_track(simulated):
+    """The same cells, in fewer frames: only the last of these is said otherwise."""
+    assert track("pins", "from-truth", "config.toml", "--output", "all.csv", "-q") == 0
+    arguments = ("--set", "data.frames=[0, 5]", "--output", "early.csv", "-q")
+    assert track("pins", "from-truth", "config.toml", *arguments) == 0
+    whole, early = (set(read_pin_rows([Path(name)])) for name in ("all.csv", "early.csv"))
+    assert {row for row in early - whole if row.keys[0][0] < 4} == set()
+    unknown = {row.keys[0] for row in early - whole}
+    assert {row.kind for row in early - whole} == {"detection"}
+    assert unknown == {row.keys[0] for row in whole if row.keys[0][0] == 4 and len(row.keys) > 1}
+    assert track("pins", "check", "config.toml", "--pins", "early.csv", "--pins", "all.csv", "-q") == 0
 
 
 def test_what_the_truth_lacks_is_named(walk, capsys):

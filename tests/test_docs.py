@@ -10,6 +10,7 @@ import pytest
 from tracker.cli import main
 from tracker.config import Config, make_config
 from tracker.config_text import render_config
+from tracker.pins import read_pins
 
 ROOT = Path(__file__).parents[1]
 
@@ -63,4 +64,6 @@ def test_config_reference_is_the_code() -> None:
 def test_configs_are_valid(path: Path) -> None:
     text = path.read_text()
     assert text.startswith("# "), "a config starts with what it shows and how long it takes"
-    make_config(tomllib.loads(text), name=path.name)
+    config = make_config(tomllib.loads(text), name=path.name, folder=path.parent)
+    for pins in config.annotations.pins:
+        assert len(read_pins([config.path(pins)])) > 0

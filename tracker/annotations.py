@@ -114,7 +114,7 @@ def solve_pinned(
             }
             return PinArrays(**parts)
 
-        guilty = smallest_conflict(problem, subset, len(order), error.program_rows, settings)
+        guilty = smallest_conflict(problem, subset, pins.rows[order], error.program_rows, settings)
         sentences = ", ".join(pins.table.describe(int(order[pin])) for pin in guilty)
         raise PinConflictError(
             f"these pins cannot hold together: {sentences}. Each may be right alone; no lineage honours all of them. "

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,22 @@ from tracker.truth import Truth, contract
 log = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True)
+class TrueLineage:
+    """A truth over detections, and where it says less than a lineage would.
+
+    lineage: over all detections; selected is what is a true object.
+    unknown_children: (N,) bool, true objects whose children the detections cannot all show: some come after their last
+        frame, or nobody knows, because the truth has no later frame.
+    unknown_parent: (N,) bool, true objects without a parent here, which had one before the first frame of the
+        detections, or may have had: the truth has no earlier frame.
+    """
+
+    lineage: Lineage
+    unknown_children: NDArray[np.bool_]
+    unknown_parent: NDArray[np.bool_]
+
+
 def pins_from_lineage(
     lineage: Lineage,
     rows: NDArray[np.integer],
@@ -24,56 +41,67 @@ def pins_from_lineage(
     *,
     reject_unselected: bool = False,
     frames: NDArray[np.int64] | None = None,
+    unknown_children: NDArray[np.bool_] | None = None,
+    unknown_parent: NDArray[np.bool_] | None = None,
 ) -> list[PinRow]:
     """What a lineage says of some of its detections, as pins, in the order of `rows`.
 
     rows: (K,) rows of the detections, each once.   note: of every pin.
     frames: those that the lineage knows about, default all; of detections in others nothing is said.
-    A selected detection gives a `children` pin (none, one or two), and, when it has no parent, an `appear` pin unless
-    it lies in the first known frame. In the last known frame, when the movie goes on after it, `detection` true stands
-    for the children that nobody knows. One that is not selected gives `detection` false, or nothing without
-    `reject_unselected`.
+    unknown_children, unknown_parent: (N,) as in `TrueLineage`, default those in the last and in the first known frame.
+    A selected detection gives a `children` pin (none, one or two), and an `appear` pin when it has no parent and that
+    is known. Where not all children are known, those that are give `link` pins, or, when there are none, it gives
+    `detection` true: the end of a movie is no end of a track. A detection that is not selected gives `detection`
+    false, or nothing without `reject_unselected`.
     """
     found = lineage.detections
     known = found.frames if frames is None else np.intersect1d(found.frames, frames)
     if not len(known):
         return []
+    open_end = found.frame == known[-1] if unknown_children is None else unknown_children
+    open_start = found.frame == known[0] if unknown_parent is None else unknown_parent
     key: list[Key] = list(zip(found.frame.tolist(), found.label.tolist(), strict=True))
     by_parent = lineage.links[np.argsort(lineage.links[:, 0], kind="stable")]
     start = np.searchsorted(by_parent[:, 0], np.arange(len(found) + 1))
-    goes_on = known[-1] < found.frames[-1]
     pins = []
     for row in rows[np.isin(found.frame[rows], known)].tolist():
         if not lineage.selected[row]:
             if reject_unselected:
                 pins.append(PinRow("detection", (key[row],), False, None, note))
             continue
-        children = by_parent[start[row] : start[row + 1], 1].tolist()
-        kind = "detection" if goes_on and found.frame[row] == known[-1] and not children else "children"
-        pins.append(PinRow(kind, (key[row], *(key[child] for child in children)), True, None, note))
-        if lineage.parent[row] < 0 and found.frame[row] > known[0]:
+        children = [key[child] for child in by_parent[start[row] : start[row + 1], 1].tolist()]
+        if not open_end[row]:
+            pins.append(PinRow("children", (key[row], *children), True, None, note))
+        elif children:
+            pins += [PinRow("link", (key[row], child), True, None, note) for child in children]
+        else:
+            pins.append(PinRow("detection", (key[row],), True, None, note))
+        if lineage.parent[row] < 0 and not open_start[row]:
             pins.append(PinRow("appear", (key[row],), True, None, note))
     return pins
 
 
 def truth_as_lineage(
     truth: Truth, detections: Detections, masks: Movie | None = None, max_distance: float | None = None
-) -> Lineage:
-    """The truth over the given detections: selected is what is a true object, linked as these are.
+) -> TrueLineage:
+    """The truth over the given detections, whose frames may be a part of its own.
 
     masks: in which the labels of `detections` lie, None for points.   max_distance: as in `match_objects`.
     Of true objects that share a detection the best match keeps it. The children of an object without detection pass to
     its nearest ancestor that has one; of more than two the earliest two stay, the others begin anew, and a warning
     names the parents. Raises TruthError when nothing matches.
     """
-    truth = truth.select(detections.frames)
-    row = match_objects(detections, truth, masks, max_distance=max_distance).one_to_one().rows
-    matched, parent = contract(truth.parent, row >= 0)
+    part = truth.select(detections.frames)
+    row = match_objects(detections, part, masks, max_distance=max_distance).one_to_one().rows
+    matched, parent = contract(part.parent, row >= 0)
     if not len(matched):
         raise TruthError(
             f"no object of the ground truth {truth.name} is one of the {len(detections)} detections. "
             "Give the truth of this movie; for points, a larger --max-distance"
         )
+    here = np.full(len(truth), -1, np.int64)  # (M,) the detection that each true object is
+    here[np.isin(truth.frame, part.frames)] = row
+    goes_on, came_from = _beyond(truth, here, detections)
     row = row[matched]
     child = np.flatnonzero(parent >= 0)
     child = child[np.lexsort((row[child], parent[child]))]
@@ -88,7 +116,29 @@ def truth_as_lineage(
     child = child[place < 2]
     selected = np.zeros(len(detections), bool)
     selected[row] = True
-    return make_lineage(detections, selected, np.column_stack([row[parent[child]], row[child]]))
+    lineage = make_lineage(detections, selected, np.column_stack([row[parent[child]], row[child]]))
+    return TrueLineage(
+        lineage,
+        unknown_children=selected & (goes_on | (detections.frame >= truth.frames[-1])),
+        unknown_parent=selected & (lineage.parent < 0) & (came_from | (detections.frame <= truth.frames[0])),
+    )
+
+
+def _beyond(
+    truth: Truth, here: NDArray[np.int64], detections: Detections
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """(N,) detections with children after the last frame of all detections, and those with a parent before the first.
+
+    here: (M,) the detection that each true object is, -1 = none.
+    """
+    later, earlier = truth.frame > detections.frames[-1], truth.frame < detections.frames[0]
+    kept, parent = contract(truth.parent, (here >= 0) | later | earlier)
+    child = np.flatnonzero(parent >= 0)
+    kept_parent, kept_child = kept[parent[child]], kept[child]
+    goes_on, came_from = np.zeros(len(detections), bool), np.zeros(len(detections), bool)
+    goes_on[here[kept_parent[later[kept_child] & (here[kept_parent] >= 0)]]] = True
+    came_from[here[kept_child[earlier[kept_parent] & (here[kept_child] >= 0)]]] = True
+    return goes_on, came_from
 
 
 def lineage_over(lineage: Lineage, detections: Detections) -> Lineage:

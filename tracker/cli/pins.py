@@ -161,10 +161,17 @@ def from_truth(
         say("reading detections")
         inputs = read_inputs(loaded)
         say("comparing")
-        lineage = truth_as_lineage(true, inputs.detections, inputs.masks, max_distance)
+        found = truth_as_lineage(true, inputs.detections, inputs.masks, max_distance)
         rows = _chosen(inputs.detections, order, first, seed or 0)
-        reject = not keep_unmatched
-        pins = pins_from_lineage(lineage, rows, "from truth", reject_unselected=reject, frames=true.frames)
+        pins = pins_from_lineage(
+            found.lineage,
+            rows,
+            "from truth",
+            reject_unselected=not keep_unmatched,
+            frames=true.frames,
+            unknown_children=found.unknown_children,
+            unknown_parent=found.unknown_parent,
+        )
     beyond = inputs.detections.frames[~np.isin(inputs.detections.frames, true.frames)]
     if len(beyond) and not quiet:
         tell("note:", f"nothing is said of frames that the truth lacks: t = {first_five(beyond)}", "yellow")

@@ -66,13 +66,13 @@ def promising(problem: TrackingProblem, columns: NDArray[np.int64], per_detectio
     """
     layout, price = problem.layout, problem.cost
     chosen = np.ones(len(columns), bool)
-    closed = (problem.upper[layout.appear] == 0) | (problem.upper[layout.disappear] == 0)
+    no_start, no_end = problem.upper[layout.appear] == 0, problem.upper[layout.disappear] == 0
     for family, ends in ((layout.link, problem.links), (layout.division, problem.divisions)):
         low, high = np.searchsorted(columns, [family.start, family.stop])
         own = columns[low:high] - family.start
         cost = price[columns[low:high]]
         ends = ends[own]
-        keep = closed[ends].any(axis=1)
+        keep = no_end[ends[:, 0]] | no_start[ends[:, 1:]].any(axis=1)
         for key in ends.T[: 2 if family == layout.link else 1]:
             keep |= _cheapest(key, cost, problem.n_detections, per_detection)
         chosen[low:high] = keep

@@ -5,6 +5,8 @@ that touch a detection named by them are computed anew, from all pins that name 
 problem cut out around them; everything else stays.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array
@@ -16,6 +18,61 @@ from tracker.ilp.rows import constraint_matrix
 
 _KINDS = ("detection", "link", "division", "children", "appear", "disappear")
 _VALUED = ("detection", "link", "division", "appear", "disappear")  # their last entry is true or false
+
+
+@dataclass(frozen=True)
+class CutOut:
+    """A part of a problem, for its bounds only: its costs are 0.
+
+    problem: the part.   columns: (its columns,) their numbers in the whole.   inside: its detections, sorted.
+    """
+
+    problem: TrackingProblem
+    columns: NDArray[np.int64]
+    inside: NDArray[np.int64]
+
+    def places_of(self, columns: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Columns of the part for columns of the whole, all of which are in it."""
+        order = np.argsort(self.columns)
+        return np.asarray(order[np.searchsorted(self.columns, columns, sorter=order)])
+
+    def renumbered(self, pins: PinArrays) -> PinArrays:
+        """Pins that name only detections of the part, in its row numbers."""
+        parts = {}
+        for kind in _KINDS:
+            moved = getattr(pins, kind).copy()
+            given = moved[:, : -1 if kind in _VALUED else None]
+            given[:] = np.where(given < 0, -1, np.searchsorted(self.inside, given))
+            parts[kind] = moved
+        return PinArrays(**parts)
+
+
+def cut_out(
+    problem: TrackingProblem,
+    detections: NDArray[np.int64],
+    links: NDArray[np.int64],
+    divisions: NDArray[np.int64],
+) -> CutOut:
+    """The part of some links and divisions (indices), with `detections` and all ends of those."""
+    inside = np.unique(np.concatenate([problem.links[links].ravel(), problem.divisions[divisions].ravel(), detections]))
+    whole, part = problem.layout, Layout(len(inside), len(links), len(divisions), problem.split)
+    own = np.empty(part.n_columns, np.int64)
+    own[part.link], own[part.division] = whole.link.start + links, whole.division.start + divisions
+    own[part.detection] = inside
+    own[part.appear], own[part.disappear] = whole.appear.start + inside, whole.disappear.start + inside
+    if problem.split:
+        own[part.splits] = whole.splits.start + inside
+    small = TrackingProblem(
+        links=np.searchsorted(inside, problem.links[links]),
+        divisions=np.searchsorted(inside, problem.divisions[divisions]),
+        split=problem.split,
+        cost=np.zeros(part.n_columns),
+        lower=problem.lower[own],
+        upper=problem.upper[own],
+        n_detections=len(inside),
+        division_links=np.zeros((len(divisions), 2), np.int64),
+    )
+    return CutOut(small, own, inside)
 
 
 class PinnedBounds:
@@ -40,7 +97,7 @@ class PinnedBounds:
         Every link and division that a true pin demands must be a candidate. Contradictions show as a lower bound above
         an upper bound. On an error nothing has changed.
         """
-        named = [_named(_difference(self.pins, pins))]
+        named = [named_by(_difference(self.pins, pins))]
         named += [self._ends(np.setxor1d(closed, self.closed))]
         touched = np.unique(np.concatenate(named))
         if not len(touched):
@@ -56,34 +113,14 @@ class PinnedBounds:
         self, ends: NDArray[np.int64], wanted: NDArray[np.int64], pins: PinArrays, closed: NDArray[np.int64]
     ) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
         """Bounds of the `wanted` columns, all of whose detections are among `ends`."""
-        whole, problem = self.problem.layout, self.problem
-        near = _naming(pins, ends)
-        ends = np.union1d(ends, _named(near))  # so that whatever these pins demand is there
+        whole = self.problem.layout
+        near = naming(pins, ends)
+        ends = np.union1d(ends, named_by(near))  # so that whatever these pins demand is there
         columns = self._columns_of(ends)
-        links = _members(columns, whole.link)
-        divisions = _members(columns, whole.division)
-        inside = np.unique(np.concatenate([problem.links[links].ravel(), problem.divisions[divisions].ravel(), ends]))
-        part = Layout(len(inside), len(links), len(divisions), problem.split)
-        own = np.empty(part.n_columns, np.int64)  # the cut-out's columns in the whole problem
-        own[part.link], own[part.division] = whole.link.start + links, whole.division.start + divisions
-        own[part.detection] = inside
-        own[part.appear], own[part.disappear] = whole.appear.start + inside, whole.disappear.start + inside
-        if problem.split:
-            own[part.splits] = whole.splits.start + inside
-        upper = problem.upper[own]
-        upper[np.isin(own, closed)] = 0
-        cut_out = TrackingProblem(
-            links=np.searchsorted(inside, problem.links[links]),
-            divisions=np.searchsorted(inside, problem.divisions[divisions]),
-            split=problem.split,
-            cost=np.zeros(part.n_columns),
-            lower=problem.lower[own],
-            upper=upper,
-            n_detections=len(inside),
-            division_links=np.zeros((len(divisions), 2), np.int64),
-        )
-        found = apply_pins(cut_out, _renumbered(near, inside))
-        place = np.argsort(own)[np.searchsorted(np.sort(own), wanted)]
+        part = cut_out(self.problem, ends, _members(columns, whole.link), _members(columns, whole.division))
+        part.problem.upper[np.isin(part.columns, closed)] = 0
+        found = apply_pins(part.problem, part.renumbered(near))
+        place = part.places_of(wanted)
         return found.lower[place], found.upper[place]
 
     def _columns_of(self, detections: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -117,28 +154,17 @@ def _difference(before: PinArrays, after: PinArrays) -> PinArrays:
     return PinArrays(**parts)
 
 
-def _named(pins: PinArrays) -> NDArray[np.int64]:
+def named_by(pins: PinArrays) -> NDArray[np.int64]:
     """All detections that pins name."""
     rows = [getattr(pins, kind)[:, : -1 if kind in _VALUED else None].ravel() for kind in _KINDS]
     found = np.concatenate(rows)
     return np.asarray(found[found >= 0])
 
 
-def _naming(pins: PinArrays, detections: NDArray[np.int64]) -> PinArrays:
+def naming(pins: PinArrays, detections: NDArray[np.int64]) -> PinArrays:
     """The pins that name any of the detections."""
     rows = {kind: getattr(pins, kind) for kind in _KINDS}
     return PinArrays(**{
         kind: own[np.isin(own[:, : -1 if kind in _VALUED else None], detections).any(axis=1)]
         for kind, own in rows.items()
     })  # fmt: skip
-
-
-def _renumbered(pins: PinArrays, inside: NDArray[np.int64]) -> PinArrays:
-    """The pins in row numbers of `inside`, which holds every detection they name."""
-    parts = {}
-    for kind in _KINDS:
-        moved = getattr(pins, kind).copy()
-        given = moved[:, : -1 if kind in _VALUED else None]
-        given[:] = np.where(given < 0, -1, np.searchsorted(inside, given))
-        parts[kind] = moved
-    return PinArrays(**parts)

@@ -187,10 +187,11 @@ class Program:
         self._highs.setOptionValue("simplex_strategy", _DUAL_SIMPLEX)  # the basis stays dual feasible
 
     def set_rhs(self, rows: NDArray[np.int64], rhs: NDArray[np.float64]) -> None:
-        """Change right-hand sides of equality rows."""
+        """Change right-hand sides of rows."""
         self.block.rhs[rows] = rhs
-        for row, value in zip(rows.tolist(), rhs.tolist(), strict=True):
-            self._highs.changeRowBounds(row, value, value)
+        least = np.where(self.block.equality[rows], rhs, -highspy.kHighsInf)
+        for row, low, high in zip(rows.tolist(), least.tolist(), rhs.tolist(), strict=True):
+            self._highs.changeRowBounds(row, low, high)
         self._packing = None
         self._highs.setOptionValue("simplex_strategy", _DUAL_SIMPLEX)
 
