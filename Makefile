@@ -30,6 +30,8 @@ bench: $(VENV)/dev.installed  ## timed comparisons; minutes
 	$(BIN)/python benchmarks/movies.py
 	$(BIN)/python benchmarks/annotations.py
 	$(BIN)/python benchmarks/session.py
+	$(BIN)/python benchmarks/pins.py
+	$(BIN)/python benchmarks/tuning.py
 
 clean:
 	rm -rf $(VENV) results

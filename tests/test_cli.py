@@ -40,7 +40,7 @@ def test_success_prints_on_stdout_alone(capsys, folder):
     output = capsys.readouterr()
     assert output.err == ""
     lines = [line.rstrip() for line in output.out.splitlines()]
-    assert lines[0] == "cost        -5.97405  (proven optimal by integral LP)"
+    assert lines[0] == "cost        -57.0458  (proven optimal by integral LP)"
     assert lines[1:5] == [
         "detections  8 of 8 in the lineage",
         "links       6 of 12 candidates",

@@ -6,6 +6,13 @@ from pathlib import Path
 import pytest
 from command_line import refused, track, tree, write_walk
 
+from tracker.config_measured import Measured, MeasuredProperty
+
+# What the preset auto says of a movie whose cells differ in intensity, but not in size.
+MEASURED = [
+    *(name for name in Measured.model_fields if name != "properties"),
+    *(f"intensity.{name}" for name in MeasuredProperty.model_fields),
+]
 CONFIG = '[data]\nimages = "images"\nsegmentation = "masks"\n'
 
 
@@ -27,11 +34,27 @@ def test_check_prints_sizes_and_writes_nothing(capsys, folder):
         ["frames", "4"], ["detections", "8"], ["links", "12"], ["divisions", "6"], ["columns", "42"],
     ]  # fmt: skip
     assert [line[1] for line in lines if line[0] == "term"] == [
+        "+1 x link surprise",
+        "+1 x division surprise",
+    ]
+    assert "intensity_mean" in output.out
+    names = [line[0] for line in lines]
+    assert names[names.index("step_scale") :][: len(MEASURED)] == MEASURED
+    assert ["division_rate", "0.009434  How often a cell divides."] in lines
+    assert ["intensity.division_spread", "0.3  Of that shift."] in lines
+    assert tree(folder) == before
+
+
+def test_check_shows_a_preset_that_measures_nothing(capsys):
+    assert track("check", "config.toml", "--set", "costs.preset=attrackt") == 0
+    lines = [line.strip().split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
+    assert [line[1] for line in lines if line[0] == "term"] == [
         "+1 x link distance (z-score)",
         "+1 x division distance (z-score)",
     ]
-    assert "intensity_mean" in output.out
-    assert tree(folder) == before
+    assert not {line[0] for line in lines} & set(MEASURED)
+    assert track("check", "config.toml", "--json", "--set", "costs.preset=attrackt") == 0
+    assert json.loads(capsys.readouterr().out)["measured"] is None
 
 
 def test_check_json(capsys):
@@ -39,6 +62,10 @@ def test_check_json(capsys):
     found = json.loads(capsys.readouterr().out)
     memory = found.pop("memory_mb")
     assert 20 < memory < 10_000
+    measured = found.pop("measured")
+    properties = {f"{name}.{key}" for name, own in measured.pop("properties").items() for key in own}
+    assert {*measured, *properties} == set(MEASURED)
+    assert (measured["step_tail"], measured["missed_rate"]) == (4.0, 0.01)
     assert found == {
         "frames": 4,
         "detections": 8,
@@ -46,11 +73,11 @@ def test_check_json(capsys):
         "divisions": 0,
         "columns": 44,
         "pins": 0,
-        "terms": [{"on": "link", "feature": "distance", "weight": 1.0, "standardise": "zscore"}],
+        "terms": [{"on": "link", "feature": "surprise", "weight": 1.0, "standardise": "none"}],
         "features": {
             "link": [
-                "area_ratio", "association", "constant", "density_distance", "distance", "embedding_distance", "frame_gap",
-                "intensity_difference", "overlap", "size_sum", "surprise", "velocity",
+                "area_ratio", "association", "constant", "density_distance", "distance", "embedding_distance",
+                "frame_gap", "intensity_difference", "overlap", "size_sum", "surprise", "velocity",
             ],
             "division": [
                 "area_ratio", "association", "constant", "density_distance", "distance", "division_axis",

@@ -11,6 +11,7 @@ import tifffile
 from command_line import MASK, refused, track, tree, write_walk
 
 from tracker.config import Config, Term
+from tracker.config_measured import Measured, MeasuredProperty
 from tracker.simulate import SimulationSettings, simulate
 from tracker.simulate_files import write_movie
 
@@ -135,12 +136,33 @@ def test_every_key_is_there_with_its_meaning(challenge):
         section = text[start.end() :].split("\n[")[0]
         models = [described.annotation, *getattr(described.annotation, "__args__", ())]
         for key, inner in next(model for model in models if hasattr(model, "model_fields")).model_fields.items():
-            if key != "terms":
+            if key not in ("terms", "measured"):  # tables of their own
                 line = next(line for line in section.splitlines() if re.match(rf"(# )?{key} =", line))
                 assert inner.description, key
                 assert line.endswith(f"# {inner.description}"), key
     for key, inner in Term.model_fields.items():
         assert re.search(rf"^# {key} = .*# {re.escape(inner.description)}$", text, re.MULTILINE), key
+
+
+def test_measured_numbers_are_frozen(challenge, capsys):
+    """With their meanings; they are those of a run that measures, and its lineage comes of them."""
+    assert track("init", "movie", "-q") == 0
+    measuring = runs()
+    shutil.move("result/tracks.csv", "before.csv")
+    shutil.rmtree("result")
+    assert track("init", "movie", "--measure", "--output", "frozen.toml") == 0
+    assert capsys.readouterr() == ("wrote frozen.toml; now: track run frozen.toml\n", "")
+    text = Path("frozen.toml").read_text(encoding="utf-8")
+    assert tomllib.loads(text)["costs"]["measured"] == measuring["measured"]
+    for model in (Measured, MeasuredProperty):
+        for key, inner in model.model_fields.items():
+            if key != "properties":
+                assert re.search(rf"^{key} = .*# {re.escape(inner.description)}$", text, re.MULTILINE), key
+    frozen = runs("frozen.toml")
+    assert frozen["measured"] == frozen["config"]["costs"]["measured"] == measuring["measured"]
+    assert measuring["config"]["costs"]["measured"] is None
+    assert frozen["objective"] == pytest.approx(measuring["objective"], rel=1e-12)
+    assert Path("result/tracks.csv").read_bytes() == Path("before.csv").read_bytes()
 
 
 def test_what_is_commented_out_can_be_switched_on(challenge):

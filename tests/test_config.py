@@ -25,7 +25,7 @@ def test_defaults():
         10, "backward", "pair",
     )  # fmt: skip
     assert (config.costs.preset, config.costs.appear, config.costs.disappear, config.costs.detection) == (
-        "attrackt", 1.0, 1.0, "keep",
+        "auto", 1.0, 1.0, "keep",
     )  # fmt: skip
     assert (config.solver.backend, config.solver.gap, config.solver.time_limit_s) == ("highs", 0.0, float("inf"))
     assert (config.output.path, config.output.margins) == ("result", "bound")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tracker.config import AssociationSettings, Config, load_config, make_config
+from tracker.config_measured import Measured, MeasuredProperty
 from tracker.config_text import relative_to, render_config, write_config
 from tracker.errors import OutputError
 
@@ -37,6 +38,19 @@ FULL = {
             {"on": "link", "feature": "overlap", "weight": -0.3, "standardise": "zscore"},
             {"on": "detection", "feature": "my column"},
         ],
+        "measured": {
+            "step_scale": 0.1, "step_tail": 4, "midpoint_steps": 2.5, "separation": 0.42, "separation_spread": 1e-7,
+            "division_rate": 0.25, "appear_rate": 0.01, "disappear_rate": 1 / 3, "edge_appear_rate": 0.5,
+            "edge_disappear_rate": 0.125, "edge_px": 0, "missed_rate": 1e-300, "link_outliers": 0.2,
+            "division_outliers": 0.9,
+            "properties": {
+                name: {
+                    "mean": mean, "spread": 0.5, "unit": 29.651999999999997, "link_spread": 1e300,
+                    "division_shift": -0.125, "division_spread": 0.3, "balance_spread": 0.7,
+                }
+                for name, mean in (("size", 0.0), ("intensity", -3.5))
+            },
+        },
     },
     "features": {"overlap_shift": [-1, 4], "flow": "neighbors"},
     "embeddings": {"path": "e.npz"},
@@ -70,12 +84,19 @@ def test_full_names_every_key():
         model = {"embeddings": type(make_config(FULL).embeddings), "associations": AssociationSettings}.get(
             name, described.annotation
         )
-        assert set(model.model_fields) - set(FULL[name]) - optional == ({"path"} if name == "associations" else set())
+        given = set(FULL.get(name, {}))
+        missing = {"associations": {"path"}, "tuning": set(model.model_fields)}.get(name, set())
+        assert set(model.model_fields) - given - optional == missing
+    measured = FULL["costs"]["measured"]
+    assert set(measured) == set(Measured.model_fields)
+    assert all(set(own) == set(MeasuredProperty.model_fields) for own in measured["properties"].values())
 
 
-def test_every_key_says_what_it_means():
-    for line in render_config(make_config(MASKS)).splitlines():
-        assert not line or re.fullmatch(r"(# )?(\[\w+\]|\[\[costs\.terms\]\] .*|\w+ =.* # \S.*\.)", line), line
+@pytest.mark.parametrize("content", [MASKS, FULL])
+def test_every_key_says_what_it_means(content):
+    tables = r"\[\w+\]|\[\[costs\.terms\]\].*|\[costs\.measured\]  # .*\.|\[costs\.measured\.properties\.\w+\]"
+    for line in render_config(make_config(content)).splitlines():
+        assert not line or re.fullmatch(rf"(# )?({tables}|\w+ =.* # \S.*\.)", line), line
 
 
 def test_a_config_that_cannot_be_written(tmp_path):

@@ -8,6 +8,8 @@ from itertools import combinations
 import numpy as np
 import pytest
 
+from tracker.auto.fit import measure_movie
+from tracker.auto.model import Surprise
 from tracker.candidates import build_candidates
 from tracker.config import CostSettings, Term
 from tracker.costs import price, resolve_terms, to_problem
@@ -16,6 +18,8 @@ from tracker.errors import ConfigError, FeatureError
 from tracker.features.context import FeatureContext
 from tracker.ilp.backends import SolverSettings
 from tracker.ilp.solve import solve
+
+ATTRACKT = CostSettings(preset="attrackt")
 
 
 def movie(counts=(3, 4, 5, 3), seed=0, **properties):
@@ -66,7 +70,7 @@ def test_attrackt_is_the_published_formula(association):
         pairs = z_scores([-(score[u, v] + score[u, w]) / 2 for u, v, w in divisions])
         division_cost = np.add(division_cost, pairs)
 
-    costs = price(context, CostSettings(), divisions="pair")
+    costs = price(context, ATTRACKT, divisions="pair")
     assert graph.divisions.tolist() == [list(division) for division in divisions]
     np.testing.assert_allclose(costs.link, link_cost, atol=1e-12)
     np.testing.assert_allclose(costs.division, division_cost, atol=1e-12)
@@ -91,8 +95,10 @@ def test_terms_add_to_the_preset():
         Term(on="division", feature="area_ratio", weight=3.0, standardise="zscore"),
         Term(on="detection", feature="area_px", weight=0.25),
     )
-    plain = price(context, CostSettings(), divisions="pair")
-    costs = price(context, CostSettings(terms=extra, division=0.75, detection=-4.0), divisions="pair")
+    plain = price(context, ATTRACKT, divisions="pair")
+    costs = price(
+        context, CostSettings(preset="attrackt", terms=extra, division=0.75, detection=-4.0), divisions="pair"
+    )
     area = context.graph.detections.properties["area_px"]
     pairs = area[context.graph.links]
     ratio = pairs.min(axis=1) / pairs.max(axis=1)
@@ -123,7 +129,7 @@ def test_a_constant_column_costs_nothing_when_standardised():
     """One cell that moves by 0.1 px along y in every frame, up to rounding."""
     place = np.column_stack([0.1 * np.arange(3), np.zeros(3)])
     detections = Detections(np.arange(3), np.ones(3, np.int64), place, np.arange(3), np.ones(2))
-    costs = price(context_of(detections), CostSettings(), divisions="pair")
+    costs = price(context_of(detections), ATTRACKT, divisions="pair")
     assert costs.link.tolist() == [0.0, 0.0]
 
 
@@ -149,10 +155,10 @@ def test_division_without_terms_costs_its_links_and_the_constant():
 
 def test_split_and_none():
     context = context_of(divisions=False)
-    costs = price(context, CostSettings(division=1.5), divisions="split")
+    costs = price(context, CostSettings(preset="attrackt", division=1.5), divisions="split")
     assert (costs.split, len(costs.division)) == (1.5, 0)
     assert ("division", "distance") not in costs.columns
-    assert price(context, CostSettings(division=1.5), divisions="none").split is None
+    assert price(context, CostSettings(preset="attrackt", division=1.5), divisions="none").split is None
 
 
 @pytest.mark.parametrize("divisions", ["split", "none"])
@@ -163,7 +169,7 @@ def test_terms_on_divisions_need_pairs(divisions):
         'with "split" a division costs its two links plus costs.division'
     )
     with pytest.raises(ConfigError, match=f"^{re.escape(message)}$"):
-        price(context_of(divisions=False), CostSettings(terms=terms), divisions=divisions)
+        price(context_of(divisions=False), CostSettings(preset="none", terms=terms), divisions=divisions)
 
 
 def test_terms_of_the_preset():
@@ -181,6 +187,53 @@ def test_terms_of_the_preset():
     assert listed(has_association=True, has_pairs=True) == distance + score + own
     assert listed(has_association=True, has_pairs=False) == distance[:1] + score[:1] + own
     assert listed("none", has_association=True, has_pairs=True) == own
+
+
+@pytest.mark.parametrize("has_association", [False, True])
+def test_auto_is_the_surprise_of_what_there_is(has_association):
+    """As it is, in nats; learned scores take no part unless a term asks for them."""
+    settings = CostSettings()
+    assert settings.preset == "auto"
+    for has_pairs, families in ((True, ("link", "division")), (False, ("link",))):
+        terms = resolve_terms(settings, has_association=has_association, has_pairs=has_pairs)
+        assert terms == tuple(Term(on=family, feature="surprise") for family in families)
+
+
+def test_auto_multiplies_the_ends_with_their_surprise():
+    """appear and disappear scale minus the log of the measured rates, which differ at the image edge; 0 where free."""
+    border = np.tile([1.0, 50.0, 60.0], 3)
+    detections = movie((3, 3, 3), border_distance_px=border)
+    graph = build_candidates(detections)
+    measured = measure_movie(detections, lambda flow: build_candidates(detections, flow=flow))
+    numbers = measured.numbers.model_copy(
+        update={
+            "appear_rate": 0.01, "disappear_rate": 0.02, "edge_appear_rate": 0.3, "edge_disappear_rate": 0.4,
+            "edge_px": 10.0,
+        }
+    )  # fmt: skip
+    context = FeatureContext(graph, movie=replace(measured, numbers=numbers))
+    costs = price(context, CostSettings(appear=2.0, disappear=0.5), divisions="pair")
+    near = border < 10
+    unit = np.where(near, -math.log(0.3), -math.log(0.01)) * (detections.frame > 0)
+    np.testing.assert_allclose(costs.appear_unit, unit)
+    np.testing.assert_allclose(costs.appear, 2 * unit)
+    unit = np.where(near, -math.log(0.4), -math.log(0.02)) * (detections.frame < 2)
+    np.testing.assert_allclose(costs.disappear_unit, unit)
+    np.testing.assert_allclose(costs.disappear, unit / 2)
+    free = price(context, CostSettings(border_px=10.0), divisions="pair")
+    assert (free.appear_unit > 0).tolist() == (~near & (detections.frame > 0)).tolist()
+    assert set(costs.columns) == {("link", "surprise"), ("division", "surprise")}
+    np.testing.assert_array_equal(costs.link, costs.columns["link", "surprise"])
+
+
+def test_auto_without_pairs_measures_what_a_division_costs():
+    detections = movie()
+    measured = measure_movie(detections, lambda flow: build_candidates(detections, flow=flow))
+    context = FeatureContext(build_candidates(detections, divisions=False), movie=measured)
+    costs = price(context, CostSettings(division=0.5), divisions="split")
+    assert costs.split == 0.5 + Surprise(detections).splitting(measured.numbers)
+    assert costs.split > 0.5
+    assert price(context, CostSettings(), divisions="none").split is None
 
 
 def ends(counts, settings, **properties):
@@ -214,11 +267,11 @@ def ends(counts, settings, **properties):
 )
 def test_free_ends(counts, appear, disappear):
     """In the first and last frame, and next to an empty one, whatever its number."""
-    assert ends(counts, CostSettings(appear=2.0, disappear=3.0)) == (appear, disappear)
+    assert ends(counts, CostSettings(preset="none", appear=2.0, disappear=3.0)) == (appear, disappear)
 
 
 def test_border_is_free_closer_than_the_limit():
-    settings = CostSettings(appear=2.0, disappear=3.0, border_px=5.0)
+    settings = CostSettings(preset="none", appear=2.0, disappear=3.0, border_px=5.0)
     appear, disappear = ends([1, 4, 1], settings, border_distance_px=[9, 4.999, 5.0, 0.0, 9, 9])
     assert appear == [0, 0, 2, 0, 2, 2]
     assert disappear == [3, 0, 3, 0, 3, 0]
@@ -229,21 +282,21 @@ def test_border_is_free_closer_than_the_limit():
 def test_border_needs_the_image():
     message = "costs.border_px needs the extent of the image; give data.images besides the points, or set it to 0"
     with pytest.raises(FeatureError, match=f"^{re.escape(message)}$"):
-        ends([1, 1], CostSettings(border_px=1.0))
+        ends([1, 1], CostSettings(preset="none", border_px=1.0))
 
 
 def test_nothing_to_price():
     empty = Detections(np.empty(0, np.int64), np.empty(0, np.int64), np.empty((0, 2)), np.arange(2), np.ones(2))
     context = context_of(empty)
-    costs = price(context, CostSettings(), divisions="pair")
+    costs = price(context, ATTRACKT, divisions="pair")
     assert [len(column) for column in (costs.link, costs.division, costs.detection, costs.appear)] == [0] * 4
-    assert to_problem(context.graph, costs, CostSettings()).layout.n_columns == 0
+    assert to_problem(context.graph, costs, ATTRACKT).layout.n_columns == 0
 
 
 @pytest.mark.parametrize("divisions", ["pair", "split", "none"])
 def test_problem_holds_the_costs(divisions):
     context = context_of(divisions=divisions == "pair")
-    settings = CostSettings(detection=-0.5, division=0.25)
+    settings = CostSettings(preset="attrackt", detection=-0.5, division=0.25)
     costs = price(context, settings, divisions=divisions)
     problem = to_problem(context.graph, costs, settings)
     layout = problem.layout
@@ -265,7 +318,7 @@ def test_problem_holds_the_costs(divisions):
 
 def test_keep_selects_every_detection_at_no_cost():
     context = context_of()
-    problem = to_problem(context.graph, price(context, CostSettings(), divisions="pair"), CostSettings())
+    problem = to_problem(context.graph, price(context, ATTRACKT, divisions="pair"), ATTRACKT)
     assert problem.lower[problem.layout.detection].all()
     assert problem.lower.sum() == len(context.graph.detections)
     assert not problem.cost[problem.layout.detection].any()

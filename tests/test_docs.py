@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tracker.auto.fit import _FIRST
 from tracker.cli import main
 from tracker.config import Config, make_config
+from tracker.config_measured import Measured, MeasuredProperty
 from tracker.config_text import render_config
 from tracker.pins import read_pins
 
@@ -38,6 +40,37 @@ def test_readme_commands_run(
     for block in blocks(ROOT / "README.md", "toml"):
         (tmp_path / "readme.toml").write_text(block)
         assert main(["run", "readme.toml", "--output", "readme"]) == 0, capsys.readouterr().err
+
+
+def test_the_commands_of_auto_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    commands = [line for block in blocks(ROOT / "docs" / "auto.md", "sh") for line in block.splitlines()]
+    assert len(commands) >= 7
+    printed = {}
+    for command in commands:
+        program, *arguments = shlex.split(command)
+        assert program == "track"
+        assert main(arguments) == 0, f"{command}: {capsys.readouterr().err}"
+        printed[arguments[0]] = " ".join(capsys.readouterr().out.split())
+    (sample,) = blocks(ROOT / "docs" / "auto.md", "text")
+    for line in sample.splitlines():
+        assert " ".join(line.split()) in printed["check"]
+    for folder in ("result", "frozen", "bridged"):
+        assert (tmp_path / folder / "tracks.csv").is_file()
+
+
+def test_auto_explains_every_number_and_its_prior() -> None:
+    text = (ROOT / "docs" / "auto.md").read_text()
+    for name in {*Measured.model_fields, *MeasuredProperty.model_fields}:
+        assert f"`{name}`" in text or f"`{name}." in text, name
+    priors = re.findall(r"^\| (`.*) \| (.*) \| .* \|$", text[text.index("| prior |") :].split("\n\n")[0], re.MULTILINE)
+    stated = {}
+    for names, values in priors:
+        keys, given = re.findall("`(.*?)`", names), [float(value) for value in values.split(", ")]
+        stated.update(zip(keys, given * (len(keys) // len(given)), strict=True))
+    assert stated == {**_FIRST, "division_shift": 0.0, **dict.fromkeys(("division_spread", "balance_spread"), 0.3)}
 
 
 def test_readme_names_only_files_that_exist() -> None:

@@ -10,6 +10,7 @@ from bill_cases import ROWS, SETTINGS, Run, bill_of, run_of, run_on_a_line, the_
 from session_cases import content_of, write_cells
 
 import tracker.explain
+from tracker.auto.model import Surprise
 from tracker.config import make_config
 from tracker.detections import Detections
 from tracker.errors import InputError, PinConflictError
@@ -30,11 +31,13 @@ PLAIN = {"on": "division", "feature": "frame_gap", "weight": -0.5}
 
 def content(kind: str, pins: list[str]) -> dict:
     """Movies whose columns are made in different ways."""
-    found = content_of("split" if kind == "split" else "none" if kind == "none" else "pair", "keep")
+    found = content_of("split" if "split" in kind else "none" if kind == "none" else "pair", "keep")
     if kind == "two links":
         found["costs"]["terms"] = [term for term in found["costs"]["terms"] if term["on"] == "link"]
     if kind == "attrackt":
         found["costs"] = {"preset": "attrackt"}
+    if kind.startswith("auto"):
+        found["costs"] = {"preset": "auto", "appear": 0.75, "division": 0.5}
     return found | {"annotations": {"pins": pins, "soft_weight": 0.7}}
 
 
@@ -66,7 +69,9 @@ def some_pins(prepared: Prepared, solution: Solution, *, pairs: bool) -> list[Pi
     return pins
 
 
-KINDS = ("terms", "two links", "split", "none", "attrackt")
+KINDS = ("terms", "two links", "split", "none", "attrackt", "auto", "auto split")
+
+UNPAIRED = ("split", "none", "auto split")
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +81,7 @@ def runs(tmp_path_factory) -> dict[str, Run]:
     for kind in KINDS:
         free = run_of(make_config(content(kind, []), folder=folder))
         name = f"{kind.replace(' ', '_')}.csv"
-        write_pins(folder / name, some_pins(free[1], free[3], pairs=kind not in ("split", "none")))
+        write_pins(folder / name, some_pins(free[1], free[3], pairs=kind not in UNPAIRED))
         made[kind] = run_of(make_config(content(kind, [name]), folder=folder))
     made["optional"] = run_on_a_line(
         folder,
@@ -119,8 +124,31 @@ def test_lines_sum_to_the_columns_and_ways_are_complete(runs, kind):
         assert sorted(way.column for way in bill.out) == sorted(out)
         assert sorted(way.column for way in bill.into) == sorted(into)
         assert bill.key == (prepared.graph.detections.frame[row], prepared.graph.detections.label[row])
-    every = {"link", "detection", "appear", "disappear", *([] if kind in ("split", "none") else ["division"])}
+    every = {"link", "detection", "appear", "disappear", *([] if kind in UNPAIRED else ["division"])}
     assert likely == ({"detection"} if kind == "optional" else every)
+
+
+@pytest.mark.parametrize("kind", ["auto", "auto split"])
+def test_measured_prices_say_how_surprising_an_end_or_a_division_is(runs, kind):
+    """costs.appear times -log of the measured rate; in the split model costs.division and what was measured."""
+    run = runs[kind]
+    _, prepared, problem, solution = run
+    numbers = prepared.movie.numbers
+    rate = np.where(prepared.graph.detections.step > 0, numbers.appear_rate, 1.0)
+    for row in range(0, problem.n_detections, 5):
+        bill = bill_of((*run[:3], replace(solution, status="feasible")), row)
+        (appear,) = [way.lines[0] for way in bill.into if way.kind == "appear"]
+        if rate[row] < 1:
+            assert (appear.name, appear.weight, appear.standardised) == ("costs.appear", 0.75, None)
+            assert appear.value == pytest.approx(-math.log(rate[row]))
+        else:
+            assert appear == Line("costs.appear, free in the first frame", 0.0)
+        links = [way for way in (*bill.out, *bill.into) if way.kind == "link"]
+        assert {way.lines[0].name for way in links} == {"surprise"}
+        for split in (way for way in bill.out if way.kind == "split"):
+            extra = Surprise(prepared.graph.detections).splitting(numbers)
+            assert [line.name for line in split.lines] == ["costs.division", "surprise of dividing"]
+            assert [line.cost for line in split.lines] == pytest.approx([0.5, extra])
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "optional"])

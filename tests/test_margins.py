@@ -73,8 +73,9 @@ def compare(problem: TrackingProblem, settings: SolverSettings) -> Counter[str]:
 @pytest.mark.parametrize("model", MODELS)
 def test_random(model, bounded):
     seen: Counter[str] = Counter()
+    rare = model == SPLIT and not bounded  # where programs with a fractional relaxation are wanted, and they are few
 
-    @examples(120)
+    @examples(400 if rare else 120)
     @given(problem=problems(model, max_detections=6, bounded=bounded))
     def check(problem: TrackingProblem) -> None:
         seen.update(compare(problem, APART if problem.n_detections % 2 else TOGETHER))
@@ -82,8 +83,8 @@ def test_random(model, bounded):
     check()
     assert seen["integral positive tight"] > max(50, 0.5 * seen["integral positive loose"]), seen
     assert seen["integral inf tight"] > seen["integral inf loose"], seen
-    if model == SPLIT and not bounded:
-        assert seen["fractional positive tight"] > 20, seen
+    if rare:
+        assert seen["fractional positive tight"] > max(20, 0.2 * seen["fractional positive loose"]), seen
 
 
 def margins_of(problem: TrackingProblem) -> Margins:

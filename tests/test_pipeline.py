@@ -15,11 +15,11 @@ from tracker.errors import OutputError
 from tracker.io.ctc import read_track_table
 from tracker.io.tracks_csv import read_tracks_csv
 from tracker.pipeline import run
-from tracker.prepare import Stopwatch, prepare
+from tracker.prepare import Stopwatch, measure, prepare
 from tracker.simulate import SimulatedMovie, SimulationSettings, simulate
 from tracker.simulate_files import write_movie, write_points
 
-STAGES = ["read", "candidates", "features", "build", "solve", "margins", "write", "total"]
+STAGES = ["read", "measure", "candidates", "features", "build", "solve", "margins", "write", "total"]
 # What the architecture promises of run.json; more may be there.
 KEYS = {
     "status",
@@ -27,6 +27,7 @@ KEYS = {
     "bound",
     "gap",
     "proof",
+    "measured",
     "counts",
     "seconds",
     "peak_memory_mb",
@@ -83,8 +84,10 @@ def test_report(tmp_path, divisions):
     report = read_report(tmp_path / "result")
     assert report.keys() >= KEYS
     assert report["counts"].keys() >= COUNTS
-    assert (report["status"], report["gap"], report["seed"]) == ("optimal", 0, 5)
-    assert report["objective"] == report["bound"] == done.solution.objective
+    assert (report["status"], report["seed"]) == ("optimal", 5)
+    assert report["objective"] == done.solution.objective
+    assert report["bound"] == pytest.approx(report["objective"], rel=1e-12)
+    assert report["gap"] <= 1e-12
     known = {
         "detections": 8, "links": 12, "divisions": 6 if divisions == "pair" else 0, "selected_detections": 8,
         "selected_links": 6, "selected_divisions": 0, "appear": 2, "disappear": 2, "tracks": 2, "pins": 0,
@@ -100,6 +103,19 @@ def test_report(tmp_path, divisions):
     assert {"pintrack", "python", "numpy", "highspy"} <= report["versions"].keys()
     assert make_config(report["config"], folder=tmp_path) == config
     assert report["files"] == ["ctc", "run.json", "tracks.csv", "tracks.geff"]
+    assert report["statistics"] == {}  # surprises are not standardised
+    numbers = measure(config, done.graph.detections).numbers
+    assert report["measured"] == numbers.model_dump()
+    assert 0.5 < numbers.step_scale < 2  # both cells walk 1 px per frame
+
+
+def test_report_of_a_preset_that_measures_nothing(tmp_path):
+    write_walk(tmp_path)
+    run(make_config({"data": {"segmentation": "masks"}, "costs": {"preset": "attrackt"}}, folder=tmp_path))
+    report = read_report(tmp_path / "result")
+    assert report["gap"] == 0
+    assert report["bound"] == report["objective"]
+    assert report["measured"] is None
     assert report["statistics"]["link.distance"] == {
         "mean": pytest.approx(np.mean([1, 1, math.hypot(8, 11), math.hypot(8, 9)])),
         "std": pytest.approx(np.std([1, 1, math.hypot(8, 11), math.hypot(8, 9)])),
@@ -122,7 +138,7 @@ def test_progress_names_the_stages(tmp_path):
     stages = []
     run(make_config({"data": {"segmentation": "masks"}}, folder=tmp_path), progress=stages.append)
     assert stages == [
-        "reading detections", "proposing candidates", "computing features and costs",
+        "reading detections", "measuring the movie", "proposing candidates", "computing features and costs",
         "building the program", "solving", "measuring margins", "writing the result",
     ]  # fmt: skip
 
@@ -153,7 +169,7 @@ def test_the_outputs_agree(movie, tmp_path, divisions):
     graph, metadata = geff.read(result / "tracks.geff")
     assert set(graph.edges) == pairs
     assert [axis.unit for axis in metadata.axes][1:] == ["pixel", "pixel"]
-    assert {"cost", "distance"} <= graph.edges[next(iter(pairs))].keys()
+    assert {"cost", "surprise"} <= graph.edges[next(iter(pairs))].keys()
     tracks = read_track_table(result / "ctc/res_track.txt")
     skipping = np.diff(lineage.detections.step[lineage.links], axis=1).max(axis=1) > 1
     assert skipping.any()

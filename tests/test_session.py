@@ -116,6 +116,38 @@ def test_divisions_that_a_pin_added_are_closed_without_it(folder: Path, tmp_path
         assert links_of(session.lineage) == links
 
 
+@pytest.mark.parametrize("divisions", ["pair", "split"])
+def test_the_default_preset_follows_pins_and_weights(folder: Path, tmp_path: Path, divisions: str) -> None:
+    """What a pin brings is priced with what was measured at the start, and so are new weights."""
+    content = {key: value for key, value in content_of(divisions).items() if key != "costs"}
+    session = Session(make_config(content, folder=folder))
+    found = session.lineage.detections
+    there = np.flatnonzero(found.step == 1)
+    far = there[np.argsort(np.linalg.norm(found.position[there] - found.position[1], axis=1))[::-1]]
+    keys = tuple((int(found.frame[row]), int(found.label[row])) for row in (1, *far[:2]))
+    pins = [far_link(session), PinRow("division", keys), PinRow("link", first_links(session, 3)[2], False)]
+
+    def same_as(costs: dict, pinned: list[PinRow]) -> None:
+        session.solve()
+        objective, links = cold(content | {"costs": costs}, folder, pinned, tmp_path)
+        assert session.objective == pytest.approx(objective, abs=1e-6)
+        assert links_of(session.lineage) == links
+
+    same_as({}, [])
+    for number, row in enumerate(pins):
+        session.pin(row)
+        same_as({}, pins[: number + 1])
+    session.set_cost("appear", 0.5)
+    same_as({"appear": 0.5}, pins)
+    session.set_weight("link", "surprise", 1.25)
+    families = {"link": 1.25, "division": 1.0} if divisions == "pair" else {"link": 1.25}
+    terms = [{"on": family, "feature": "surprise", "weight": weight} for family, weight in families.items()]
+    same_as({"preset": "none", "appear": 0.5, "terms": terms}, pins)
+    for row in pins[:2]:
+        session.unpin(row)
+    same_as({"preset": "none", "appear": 0.5, "terms": terms}, pins[2:])
+
+
 def test_soft_pins_are_costs(folder: Path, tmp_path: Path) -> None:
     session = Session(config_of(folder))
     wrong = PinRow("link", first_links(session, 1)[0], False, 0.51)

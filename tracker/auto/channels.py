@@ -28,9 +28,10 @@ def channels_of(detections: Detections, units: dict[str, float] | None = None) -
     """Sizes and intensities, those that are there and differ.   units: of intensities, measured when not given."""
     found = []
     size = size_of(detections)
-    if size is not None and np.ptp(size) > 0:
+    if size is not None and len(size) and np.ptp(size) > 0:
         found.append(Channel("size", size, 1.0, adds_up=True))
-    if "intensity_mean" in detections.properties and len(detections):
+    intensity = detections.properties.get("intensity_mean")
+    if intensity is not None and len(intensity) and intensity.ndim == 1 and np.all(np.isfinite(intensity)):
         centred = _centred(detections)
         unit = (units or {}).get("intensity", 1.4826 * float(np.median(np.abs(centred))))
         if unit > 0:

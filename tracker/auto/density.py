@@ -38,7 +38,7 @@ def crowding(detections: Detections) -> tuple[_Array, _Array]:
     """(N,) distance to the nearest neighbour in the frame, and (N,) log of the detections per unit of volume around.
 
     The second counts the 6 nearest: log(6 / volume of the ball that just holds them). Alone in a frame: the median of
-    the others; alone everywhere, or all in one place: a distance of 1.
+    the others; alone everywhere, or all in one place: as if the next were as far as the movie's places reach, else 1.
     """
     axes, starts = detections.ndim, detections.starts
     nearest, density = np.full((2, len(detections)), np.nan)
@@ -52,7 +52,10 @@ def crowding(detections: Detections) -> tuple[_Array, _Array]:
         with np.errstate(divide="ignore"):
             nearest[first:last] = distance[:, 1]
             density[first:last] = np.log(count - 1) - unit_ball - axes * np.log(distance[:, -1])
-    return _filled(nearest, nearest > 0, 1.0), _filled(density, np.isfinite(density), -unit_ball)
+    reach = float(np.linalg.norm(np.ptp(detections.position, axis=0))) if len(detections) else 0.0
+    alone = reach if reach > 0 else 1.0
+    lone_density = -unit_ball - axes * np.log(alone)
+    return _filled(nearest, nearest > 0, alone), _filled(density, np.isfinite(density), lone_density)
 
 
 def _filled(column: _Array, known: NDArray[np.bool_], otherwise: float) -> _Array:

@@ -46,7 +46,10 @@ _PRIOR_ENDS = 300  # of each rate of appearing and disappearing
 _PRIOR_OUTLIERS = 50
 _PROPERTY_SPREAD = 0.3  # of sizes and intensities at divisions, before any is known
 _EDGE_STEPS = 5.0
+_STILL = 1e-6  # of the distance between neighbours: shorter steps are none, or rounding
 Propose = Callable[[NDArray[np.float64] | None], CandidateGraph]
+# (N,) bool detections that are cells, links that are chosen, and (K, 2) pairs of links of the divisions that are.
+_Solution = tuple[NDArray[np.bool_], NDArray[np.int64], NDArray[np.int64]]
 
 
 def measure_movie(
@@ -65,20 +68,20 @@ def measure_movie(
     """
     flow = np.zeros_like(detections.position)
     if len(detections.frames) < 2 or not len(detections):
-        return MovieModel(numbers or _first_numbers(detections, flow), flow)
+        return MovieModel(numbers or _first_numbers(Surprise(detections), flow), flow)
     surprise = Surprise(detections)
-    model = MovieModel(numbers or _first_numbers(detections, flow), flow)
+    model = MovieModel(numbers or _first_numbers(surprise, flow), flow)
     before: NDArray[np.int64] | None = None
     for _ in range(ROUNDS):
         graph = propose(model.flow)
-        links, pairs = _solve(graph, surprise, model, keep, detection_cost, settings)
+        selected, links, pairs = _solve(graph, surprise, model, keep, detection_cost, settings)
         chosen = np.concatenate([graph.links[links], graph.links[pairs].reshape(-1, 2)])
         if before is not None and np.array_equal(before, chosen):
             break
         before = chosen
         one_frame = links[graph.link_gap_frames[links] == 1]
         flow = local_flow(detections, graph.links[one_frame]) if len(one_frame) else model.flow
-        after = numbers or _look(surprise, graph, links, pairs, model, flow)
+        after = numbers or _look(surprise, graph, (selected, links, pairs), model, flow)
         model = MovieModel(after, flow)
     return model
 
@@ -90,11 +93,12 @@ def _solve(
     keep: bool,
     detection_cost: float,
     settings: SolverSettings | None,
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Links that are chosen, and (K, 2) pairs of links of the divisions that are."""
+) -> _Solution:
+    """The optimum; its ends are free where the final program's are."""
     found = graph.detections
     appear, disappear = surprise.ends(model.numbers)
-    appear[found.step == 0], disappear[found.step == len(found.frames) - 1] = 0.0, 0.0
+    could_come, could_follow = _beside(found)
+    appear[~could_come], disappear[~could_follow] = 0.0, 0.0
     problem = make_problem(
         len(found),
         graph.links,
@@ -110,15 +114,22 @@ def _solve(
     values = solve(problem, settings).values
     layout = problem.layout
     pairs = graph.division_links[np.flatnonzero(values[layout.division])].astype(np.int64)
-    return np.flatnonzero(values[layout.link]), pairs
+    return np.asarray(values[layout.detection], bool), np.flatnonzero(values[layout.link]), pairs
 
 
-def _first_numbers(detections: Detections, flow: NDArray[np.float64]) -> Measured:
+def _beside(found: Detections) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """(N,) whether the frame before, and (N,) whether the frame after, holds detections."""
+    filled = np.diff(found.starts) > 0
+    return np.append(False, filled[:-1])[found.step], np.append(filled[1:], False)[found.step]
+
+
+def _first_numbers(surprise: Surprise, flow: NDArray[np.float64]) -> Measured:
     """From mutual nearest neighbours, and priors."""
+    detections = surprise.detections
     pairs = mutual_nearest(detections, flow)
-    scale = step_scale(residuals(detections, pairs, flow)) if len(pairs) else 0.0
-    if not scale > 0:  # nothing moves: any scale will do that is small against a pixel
-        scale = 1e-3 * float(detections.scale.min())
+    steps = _moving(residuals(detections, pairs, flow), surprise)
+    # Nothing moves: any scale will do that is small against a pixel.
+    scale = step_scale(steps) if len(steps) else 1e-3 * float(detections.scale.min())
     known = "border_distance_px" in detections.properties
     properties = {
         channel.name: MeasuredProperty(
@@ -144,19 +155,20 @@ def _first_numbers(detections: Detections, flow: NDArray[np.float64]) -> Measure
 def _look(
     surprise: Surprise,
     graph: CandidateGraph,
-    links: NDArray[np.int64],
-    pairs: NDArray[np.int64],
+    solution: _Solution,
     model: MovieModel,
     flow: NDArray[np.float64],
 ) -> Measured:
     """New numbers from a solution."""
     old, found = model.numbers, graph.detections
+    _, links, pairs = solution
     own = graph.links[links]
     one_frame = own[graph.link_gap_frames[links] == 1]
     new: dict[str, Any] = {}
-    if len(one_frame):
-        new |= _steps(np.linalg.norm(residuals(found, one_frame, flow), axis=1), found.ndim, old)
-    new |= _rates(surprise, graph, links, pairs, old)
+    steps = _moving(residuals(found, one_frame, flow), surprise)
+    if len(steps):
+        new |= _steps(np.linalg.norm(steps, axis=1), found.ndim)
+    new |= _rates(surprise, graph, solution, old)
     if len(pairs):
         midpoint, separation = surprise.shape(graph.links, pairs, model)
         typical = np.log(np.median(separation))
@@ -180,11 +192,15 @@ def _look(
     return old.model_copy(update={key: _short(value) for key, value in new.items()} | {"properties": properties})
 
 
-def _steps(length: NDArray[np.float64], axes: int, old: Measured) -> dict[str, float]:
+def _moving(steps: NDArray[np.float64], surprise: Surprise) -> NDArray[np.float64]:
+    """The steps; where most cells stay exactly where they were, those of the cells that move."""
+    moves = np.linalg.norm(steps, axis=1) > _STILL * np.median(surprise.nearest) if len(steps) else np.empty(0, bool)
+    return steps[moves] if 2 * moves.sum() <= len(steps) else steps
+
+
+def _steps(length: NDArray[np.float64], axes: int) -> dict[str, float]:
     """Scale and tail of the steps: the tail of the greatest likelihood, the scale that gives the median."""
     median = float(np.median(length))
-    if not median > 0:
-        return {}
     scales = {tail: median / np.sqrt(axes * fisher.ppf(0.5, axes, tail)) for tail in _TAILS}
     tail = max(_TAILS, key=lambda nu: float(log_student(length**2, scales[nu], nu, axes).sum()))
     return {"step_scale": scales[tail], "step_tail": tail}
@@ -193,24 +209,29 @@ def _steps(length: NDArray[np.float64], axes: int, old: Measured) -> dict[str, f
 def _rates(
     surprise: Surprise,
     graph: CandidateGraph,
-    links: NDArray[np.int64],
-    pairs: NDArray[np.int64],
+    solution: _Solution,
     old: Measured,
 ) -> dict[str, float]:
-    """How often what happened, with pseudo observations of the priors."""
+    """How often what happened to the cells, with pseudo observations of the priors.
+
+    What no candidate allows (divisions, frame gaps) keeps its prior: not seeing it tells nothing.
+    """
     found, count = graph.detections, len(graph.detections)
+    cell, links, pairs = solution
     own = np.concatenate([graph.links[links], graph.links[pairs].reshape(-1, 2)])
     followed, explained = np.zeros(count, bool), np.zeros(count, bool)
     followed[own[:, 0]] = explained[own[:, 1]] = True
-    could_follow, could_come = found.step < len(found.frames) - 1, found.step > 0
+    could_come, could_follow = (beside & cell for beside in _beside(found))
     edge = surprise.at_edge(old)
     rates = {}
     for name, missing, asked in (("appear", ~explained, could_come), ("disappear", ~followed, could_follow)):
         for key, zone in ((f"{name}_rate", ~edge), (f"edge_{name}_rate", edge)):
             rates[key] = _rate(_FIRST[key], _PRIOR_ENDS, (missing & asked & zone).sum(), (asked & zone).sum())
-    rates["division_rate"] = _rate(_FIRST["division_rate"], _PRIOR_PARENTS, len(pairs), could_follow.sum())
-    gaps = graph.link_gap_frames[links] - 1
-    rates["missed_rate"] = _rate(_FIRST["missed_rate"], _PRIOR_ENDS, gaps.sum(), len(own) + gaps.sum())
+    if len(graph.divisions):
+        rates["division_rate"] = _rate(_FIRST["division_rate"], _PRIOR_PARENTS, len(pairs), could_follow.sum())
+    if np.any(graph.link_gap_frames > 1):
+        missed = surprise.missed(own[:, 0], own[:, 1]).sum()
+        rates["missed_rate"] = _rate(_FIRST["missed_rate"], _PRIOR_ENDS, missed, len(own) + missed)
     for key, evidence in (
         ("link_outliers", surprise.link_evidence(graph.links[links], old)),
         ("division_outliers", surprise.division_evidence(graph.links, pairs, old)),

@@ -4,13 +4,14 @@ A lineage explains every detection: it is there from the beginning, or it appear
 densities say where and how a detection may follow; the same detection could also have turned up by chance, as likely as
 detections are dense around it. The *surprise* of a candidate is minus the log of the ratio of the two:
 
-    link      -log [ (1 - division rate - disappear rate) t(step; s, nu) / crowd(v) * properties * missed^(gap - 1) ]
+    link      -log [ (1 - division rate - disappear rate) t(step; s, nu) / crowd(v) * properties * missed^frames ]
     division  -log [ division rate * t(midpoint; s m, 4) t(log separation; 5) J / (crowd(v) crowd(w)) * properties ]
     appear    -log appear rate         disappear   -log disappear rate
 
 so their sum is, up to a constant, minus the log likelihood of the lineage, and the cheapest lineage the likeliest.
 "step" and "midpoint" are what is left after the local motion is taken off; t is Student's density, heavy-tailed, since
-some cells jump. J turns the density of the logarithm of half the children's distance into one over space.
+some cells jump. "missed^frames" counts the frames that a link skips, those without any detection left out. J turns the
+density of the logarithm of half the children's distance into one over space.
 A property's factor compares its change with that of detections drawn at random; it is bounded by a share of outliers.
 """
 
@@ -50,6 +51,11 @@ class Surprise:
         self.detections = detections
         self.nearest, self.log_crowd = crowding(detections)
         self._channels = {channel.name: channel for channel in channels_of(detections)}
+        self._occupied = np.cumsum(np.diff(detections.starts) > 0)[detections.step]
+
+    def missed(self, parent: NDArray[np.integer], child: NDArray[np.integer]) -> NDArray[np.int64]:
+        """How often a cell was missed in between; not in frames where nothing at all was detected."""
+        return np.asarray(self._occupied[child] - self._occupied[parent] - 1)
 
     def channels(self, numbers: Measured) -> list[tuple[MeasuredProperty, _Array, bool]]:
         """Per measured property that is there: its numbers, its (N,) values, whether they add up at divisions."""
@@ -100,7 +106,7 @@ class Surprise:
         likely -= self.log_crowd[child]
         leaving = np.exp(-self.ends(numbers)[1])[parent]
         likely += np.log(np.maximum(1 - numbers.division_rate - leaving, 0.1))
-        likely += (gap - 1) * np.log(numbers.missed_rate)
+        likely += self.missed(parent, child) * np.log(numbers.missed_rate)
         return -likely - self._bounded(self.link_evidence(links, numbers), numbers.link_outliers)
 
     def divisions(self, links: NDArray[np.integer], pairs: NDArray[np.integer], model: MovieModel) -> _Array:
@@ -118,7 +124,7 @@ class Surprise:
         likely -= log_sphere(found.ndim) + found.ndim * np.log(separation * self.nearest[parent])
         likely -= (found.ndim - 1) * np.log(2)
         likely -= self.log_crowd[one] + self.log_crowd[other]
-        likely += (gaps - 1).sum(axis=1) * np.log(numbers.missed_rate)
+        likely += (self.missed(parent, one) + self.missed(parent, other)) * np.log(numbers.missed_rate)
         return -likely - self._bounded(self.division_evidence(links, pairs, numbers), numbers.division_outliers)
 
     def shape(self, links: NDArray[np.integer], pairs: NDArray[np.integer], model: MovieModel) -> tuple[_Array, _Array]:
@@ -156,7 +162,7 @@ class Surprise:
 
     @staticmethod
     def _bounded(evidence: _Array, outliers: float) -> _Array:
-        """PROPERTY_WEIGHT * log((1 - e) exp(evidence) + e): wrong properties cost at most -log e."""
+        """PROPERTY_WEIGHT * log((1 - e) exp(evidence) + e): wrong properties cost at most -PROPERTY_WEIGHT log e."""
         return PROPERTY_WEIGHT * np.logaddexp(np.log1p(-outliers) + evidence, np.log(outliers))
 
 

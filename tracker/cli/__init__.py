@@ -10,6 +10,7 @@ from tracker.cli.pins import pins_app
 from tracker.cli.run import run
 from tracker.cli.simulate import simulate
 from tracker.cli.suggest import suggest
+from tracker.cli.tune import tune
 
 app = typer.Typer(
     name="track",
@@ -18,7 +19,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (init, check, run, evaluate, suggest, simulate):
+for command in (init, check, run, evaluate, suggest, tune, simulate):
     app.command()(reporting_errors(command))
 app.add_typer(pins_app)
 

@@ -114,6 +114,10 @@ def solve_integer(block: Block, columns: NDArray[np.int64], settings: SolverSett
     highs.setOptionValue("mip_abs_gap", 0.0)
     pass_model(highs, block, columns, integer=True)
     highs.run()
+    if highs.getModelStatus() == highspy.HighsModelStatus.kSolveError:  # seen once in its presolve
+        highs.clearSolver()
+        highs.setOptionValue("presolve", "off")
+        highs.run()
     status, info = highs.getModelStatus(), highs.getInfo()
     if status == highspy.HighsModelStatus.kInfeasible:
         return IntegerResult(None, np.inf, infeasible=True)
