@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+from session_cases import content_of
+
 from tracker.annotations import solve_pinned
 from tracker.config import Config, make_config
 from tracker.explain import Bill, Way, explain
@@ -13,7 +15,21 @@ from tracker.pins import write_pins
 from tracker.prepare import Prepared, Stopwatch, prepare
 
 SETTINGS = SolverSettings(threads=1)
+KINDS = ("terms", "two links", "split", "none", "attrackt", "auto", "auto split")
+UNPAIRED = ("split", "none", "auto split")
 Run = tuple[Config, Prepared, TrackingProblem, Solution]
+
+
+def content(kind: str, pins: list[str]) -> dict[str, Any]:
+    """Movies whose columns are made in different ways."""
+    found = content_of("split" if "split" in kind else "none" if kind == "none" else "pair", "keep")
+    if kind == "two links":
+        found["costs"]["terms"] = [term for term in found["costs"]["terms"] if term["on"] == "link"]
+    if kind == "attrackt":
+        found["costs"] = {"preset": "attrackt"}
+    if kind.startswith("auto"):
+        found["costs"] = {"preset": "auto", "appear": 0.75, "division": 0.5}
+    return found | {"annotations": {"pins": pins, "soft_weight": 0.7}}
 
 
 def run_of(config: Config) -> Run:

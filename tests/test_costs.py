@@ -7,40 +7,16 @@ from itertools import combinations
 
 import numpy as np
 import pytest
+from cost_cases import context_of, movie
 
-from tracker.auto.fit import measure_movie
-from tracker.auto.model import Surprise
-from tracker.candidates import build_candidates
 from tracker.config import CostSettings, Term
 from tracker.costs import price, resolve_terms, to_problem
 from tracker.detections import Detections
 from tracker.errors import ConfigError, FeatureError
-from tracker.features.context import FeatureContext
 from tracker.ilp.backends import SolverSettings
 from tracker.ilp.solve import solve
 
 ATTRACKT = CostSettings(preset="attrackt")
-
-
-def movie(counts=(3, 4, 5, 3), seed=0, **properties):
-    rng = np.random.default_rng(seed)
-    total = sum(counts)
-    label = np.concatenate([np.arange(1, count + 1) for count in counts])
-    columns = {"area_px": rng.uniform(5, 20, total), **properties}
-    return Detections(
-        np.repeat(np.arange(len(counts)), counts),
-        label,
-        rng.uniform(0, 30, (total, 2)),
-        np.arange(len(counts)),
-        np.ones(2),
-        properties={name: np.asarray(column, float) for name, column in columns.items()},
-    )
-
-
-def context_of(detections=None, *, association=False, **options):
-    graph = build_candidates(movie() if detections is None else detections, **options)
-    scores = np.random.default_rng(1).uniform(0, 1, len(graph.links)) if association else None
-    return FeatureContext(graph, association=scores)
 
 
 def z_scores(values):
@@ -187,53 +163,6 @@ def test_terms_of_the_preset():
     assert listed(has_association=True, has_pairs=True) == distance + score + own
     assert listed(has_association=True, has_pairs=False) == distance[:1] + score[:1] + own
     assert listed("none", has_association=True, has_pairs=True) == own
-
-
-@pytest.mark.parametrize("has_association", [False, True])
-def test_auto_is_the_surprise_of_what_there_is(has_association):
-    """As it is, in nats; learned scores take no part unless a term asks for them."""
-    settings = CostSettings()
-    assert settings.preset == "auto"
-    for has_pairs, families in ((True, ("link", "division")), (False, ("link",))):
-        terms = resolve_terms(settings, has_association=has_association, has_pairs=has_pairs)
-        assert terms == tuple(Term(on=family, feature="surprise") for family in families)
-
-
-def test_auto_multiplies_the_ends_with_their_surprise():
-    """appear and disappear scale minus the log of the measured rates, which differ at the image edge; 0 where free."""
-    border = np.tile([1.0, 50.0, 60.0], 3)
-    detections = movie((3, 3, 3), border_distance_px=border)
-    graph = build_candidates(detections)
-    measured = measure_movie(detections, lambda flow: build_candidates(detections, flow=flow))
-    numbers = measured.numbers.model_copy(
-        update={
-            "appear_rate": 0.01, "disappear_rate": 0.02, "edge_appear_rate": 0.3, "edge_disappear_rate": 0.4,
-            "edge_px": 10.0,
-        }
-    )  # fmt: skip
-    context = FeatureContext(graph, movie=replace(measured, numbers=numbers))
-    costs = price(context, CostSettings(appear=2.0, disappear=0.5), divisions="pair")
-    near = border < 10
-    unit = np.where(near, -math.log(0.3), -math.log(0.01)) * (detections.frame > 0)
-    np.testing.assert_allclose(costs.appear_unit, unit)
-    np.testing.assert_allclose(costs.appear, 2 * unit)
-    unit = np.where(near, -math.log(0.4), -math.log(0.02)) * (detections.frame < 2)
-    np.testing.assert_allclose(costs.disappear_unit, unit)
-    np.testing.assert_allclose(costs.disappear, unit / 2)
-    free = price(context, CostSettings(border_px=10.0), divisions="pair")
-    assert (free.appear_unit > 0).tolist() == (~near & (detections.frame > 0)).tolist()
-    assert set(costs.columns) == {("link", "surprise"), ("division", "surprise")}
-    np.testing.assert_array_equal(costs.link, costs.columns["link", "surprise"])
-
-
-def test_auto_without_pairs_measures_what_a_division_costs():
-    detections = movie()
-    measured = measure_movie(detections, lambda flow: build_candidates(detections, flow=flow))
-    context = FeatureContext(build_candidates(detections, divisions=False), movie=measured)
-    costs = price(context, CostSettings(division=0.5), divisions="split")
-    assert costs.split == 0.5 + Surprise(detections).splitting(measured.numbers)
-    assert costs.split > 0.5
-    assert price(context, CostSettings(), divisions="none").split is None
 
 
 def ends(counts, settings, **properties):

@@ -6,8 +6,8 @@ from itertools import combinations
 
 import numpy as np
 import pytest
-from bill_cases import ROWS, SETTINGS, Run, bill_of, run_of, run_on_a_line, the_way
-from session_cases import content_of, write_cells
+from bill_cases import KINDS, ROWS, SETTINGS, UNPAIRED, Run, bill_of, content, run_of, run_on_a_line, the_way
+from session_cases import write_cells
 
 import tracker.explain
 from tracker.auto.model import Surprise
@@ -27,18 +27,6 @@ from tracker.price_lines import Line
 
 DIVISION = {"on": "division", "feature": "distance", "weight": 2.0, "standardise": "zscore"}
 PLAIN = {"on": "division", "feature": "frame_gap", "weight": -0.5}
-
-
-def content(kind: str, pins: list[str]) -> dict:
-    """Movies whose columns are made in different ways."""
-    found = content_of("split" if "split" in kind else "none" if kind == "none" else "pair", "keep")
-    if kind == "two links":
-        found["costs"]["terms"] = [term for term in found["costs"]["terms"] if term["on"] == "link"]
-    if kind == "attrackt":
-        found["costs"] = {"preset": "attrackt"}
-    if kind.startswith("auto"):
-        found["costs"] = {"preset": "auto", "appear": 0.75, "division": 0.5}
-    return found | {"annotations": {"pins": pins, "soft_weight": 0.7}}
 
 
 def some_pins(prepared: Prepared, solution: Solution, *, pairs: bool) -> list[PinRow]:
@@ -67,11 +55,6 @@ def some_pins(prepared: Prepared, solution: Solution, *, pairs: bool) -> list[Pi
         pins += [PinRow("division", keys(three), True, 0.7) for three in siblings[:4]]
         pins += [PinRow("children", keys(siblings[5]), True, 0.35)]
     return pins
-
-
-KINDS = ("terms", "two links", "split", "none", "attrackt", "auto", "auto split")
-
-UNPAIRED = ("split", "none", "auto split")
 
 
 @pytest.fixture(scope="module")

@@ -88,7 +88,6 @@ def prepare(config: Config, watch: Stopwatch) -> Prepared:
     with watch.stage("features", "computing features and costs"):
         costs = price(context_of(config, inputs, graph, movie), config.costs, divisions=divisions)
     if pins is not None:
-        check_divisions(pins, divisions)
         with watch.stage("candidates", "adding what pins demand"):
             grown = with_demanded(graph, pins, pairs=divisions == "pair")
         if len(grown.links) > len(graph.links) or len(grown.divisions) > len(graph.divisions):
@@ -110,7 +109,9 @@ def read_annotations(config: Config, detections: Detections) -> ResolvedPins | N
     table = read_pins([config.path(path) for path in config.annotations.pins])
     if table.unanswered:
         log.info("rows of pins that are not answered yet (?) and so ignored: %d", table.unanswered)
-    return resolve_pins(table, detections)
+    resolved = resolve_pins(table, detections)
+    check_divisions(resolved, config.candidates.divisions)
+    return resolved
 
 
 def read_inputs(config: Config) -> Inputs:

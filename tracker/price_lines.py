@@ -99,7 +99,7 @@ class PriceLines:
         cost = float(self.prepared.costs.disappear[row])
         yield Entry("disappear", layout.disappear.start + row, (), [self._of_end("disappear", cost)])
         if self.prepared.costs.split is not None:
-            yield Entry("split", layout.splits.start + row, (), [Line("costs.division", self.prepared.costs.split)])
+            yield Entry("split", layout.splits.start + row, (), self._of_split(self.prepared.costs.split))
 
     def _of_terms(self, family: Family, index: int, prefix: str = "") -> list[Line]:
         """One line per term of the config on that candidate."""
@@ -129,6 +129,11 @@ class PriceLines:
                 for line in self._of_terms("link", link, f"link to {child}, ")
             ]
         return [*lines, Line("costs.division", self.config.costs.division)]
+
+    def _of_split(self, cost: float) -> list[Line]:
+        constant = self.config.costs.division
+        measured = [] if self.prepared.movie is None else [Line("surprise of dividing", cost - constant)]
+        return [Line("costs.division", constant), *measured]
 
     def itself(self) -> Entry:
         """The detection, without what likely pins add."""

@@ -8,7 +8,6 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from tracker.annotations import check_divisions
 from tracker.candidates import CandidateGraph
 from tracker.cli.common import Json, Quiet, Set, Verbose, configure, fact_table, output, print_json, progress, tell
 from tracker.config import Config, Term, load_config
@@ -51,20 +50,18 @@ def _examine(config: Config) -> dict[str, Any]:
     check_backend(config.solver.backend)
     inputs = read_inputs(config)
     pins = read_annotations(config, inputs.detections)
+    wanted = config.candidates.divisions
+    terms = resolve_terms(config.costs, has_association=config.associations is not None, has_pairs=wanted == "pair")
+    if config.data.truth is not None and not config.path(config.data.truth).exists():
+        raise TruthError(f"data.truth: there is no {config.path(config.data.truth)}")
     movie = measure(config, inputs.detections)
     graph = propose(config, inputs.detections, movie)
     context = context_of(config, inputs, graph, movie)
-    if pins is not None:
-        check_divisions(pins, config.candidates.divisions)
     # Without a single link the price of everything takes no time, but tells what a feature lacks.
     none = CandidateGraph(graph.detections, graph.links[:0], graph.divisions[:0], graph.division_links[:0])
     scores = None if context.association is None else context.association[:0]
-    wanted = config.candidates.divisions
     price(replace(context, graph=none, association=scores), config.costs, divisions=wanted)
-    terms = resolve_terms(config.costs, has_association=scores is not None, has_pairs=wanted == "pair")
     properties = sorted(name for name, column in graph.detections.properties.items() if column.ndim == 1)
-    if config.data.truth is not None and not config.path(config.data.truth).exists():
-        raise TruthError(f"data.truth: there is no {config.path(config.data.truth)}")
     count = len(graph.detections)
     columns = (4 if wanted == "split" else 3) * count + len(graph.links) + len(graph.divisions)
     return {
