@@ -12,6 +12,7 @@ from tracker.config_measured import Measured
 from tracker.config_problems import explain
 from tracker.config_tuning import Tuning
 from tracker.errors import ConfigError, MissingExtraError
+from tracker.presets import PRESETS
 
 Finite = Annotated[float, Field(allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0)]  # may be inf; NaN is refused
@@ -99,8 +100,8 @@ class Term(_Section):
 class CostSettings(_Section):
     """What choices cost."""
 
-    preset: Literal["auto", "attrackt", "none"] = "auto"
-    """auto: measured on the movie; attrackt: z-scored distance of links and divisions; none: only the terms here."""
+    preset: Literal["auto", "attrackt", "trackastra", "nuclei", "embryo", "none"] = "auto"
+    """auto: measured on the movie; none: only the terms here; the others are fixed weights (docs/presets.md)."""
     appear: Finite = 1.0
     """Cost of a cell appearing, except in the first frame and after an empty one; auto: times how unlikely that is."""
     disappear: Finite = 1.0
@@ -116,10 +117,18 @@ class CostSettings(_Section):
     measured: Measured | None = None
     """The numbers of the preset auto, frozen; without them every run measures them."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _constants_of_preset(cls, given: Any) -> Any:
+        """The preset's constants where none are given."""
+        preset = PRESETS.get(given.get("preset", "none")) if isinstance(given, dict) else None
+        return given if preset is None else {**preset.constants, **given}
+
     @property
     def measures(self) -> bool:
-        """Whether the movie is measured before it is priced: the preset auto, or a term on surprise."""
-        return self.preset == "auto" or any(term.feature == "surprise" for term in self.terms)
+        """Whether the movie is measured before it is priced: some term, or one of the preset, is on surprise."""
+        features = [feature for _, feature, _, _ in PRESETS[self.preset].terms]
+        return "surprise" in [*features, *(term.feature for term in self.terms)]
 
 
 class Features(_Section):

@@ -1,6 +1,6 @@
 """The numbers of the preset "auto": measured on each movie, or frozen here."""
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -66,5 +66,5 @@ class Measured(BaseModel):
     """Share of links whose properties say nothing."""
     division_outliers: Rate
     """Share of divisions whose properties say nothing."""
-    properties: dict[str, MeasuredProperty] = {}
+    properties: dict[Literal["size", "intensity"], MeasuredProperty] = {}
     """By name: size, intensity; those that the input has."""

@@ -15,6 +15,7 @@ from tracker.features import Family, compute_feature
 from tracker.features.context import FeatureContext
 from tracker.features.standardise import Standardiser
 from tracker.ilp.problem import TrackingProblem, make_problem
+from tracker.presets import PRESETS
 
 
 @dataclass(frozen=True)
@@ -42,19 +43,14 @@ class Costs:
 def resolve_terms(settings: CostSettings, *, has_association: bool, has_pairs: bool) -> tuple[Term, ...]:
     """The preset's terms and the config's own.
 
-    auto: the surprise of links and divisions, weight 1 (docs/auto.md).
-    attrackt (Lalit & Funke 2025): z-scored distance on links, z-scored parent-to-midpoint distance on divisions,
-    weight 1; where associations are given also the z-scored score at weight -1.
+    Terms on divisions are left out where divisions are no candidates of their own.
     """
-    preset: list[Term] = []
-    if settings.preset == "auto":
-        families = ("link", "division") if has_pairs else ("link",)
-        preset += [Term(on=family, feature="surprise", weight=1.0) for family in families]
-    if settings.preset == "attrackt":
-        families = ("link", "division") if has_pairs else ("link",)
-        preset += [Term(on=family, feature="distance", weight=1.0, standardise="zscore") for family in families]
-        if has_association:
-            preset += [Term(on=family, feature="association", weight=-1.0, standardise="zscore") for family in families]
+    chosen = PRESETS[settings.preset]
+    preset = [
+        Term.model_validate({"on": on, "feature": feature, "weight": weight, "standardise": standardise})
+        for on, feature, weight, standardise in (*chosen.terms, *(chosen.scores if has_association else ()))
+        if has_pairs or on != "division"
+    ]
     wrong = [term.feature for term in settings.terms if term.on == "division"]
     if wrong and not has_pairs:
         raise ConfigError(

@@ -144,7 +144,12 @@ def measure(config: Config, detections: Detections) -> MovieModel | None:
         numbers=config.costs.measured,
         keep=keep,
         detection_cost=0.0 if config.costs.detection == "keep" else config.costs.detection,
-        settings=SolverSettings(threads=config.solver.threads, seed=config.solver.seed),
+        settings=SolverSettings(
+            gap=config.solver.gap,
+            time_limit_s=config.solver.time_limit_s,
+            threads=config.solver.threads,
+            seed=config.solver.seed,
+        ),
     )
 
 

@@ -1,5 +1,6 @@
 """Properties that tell cells apart besides their places: sizes and intensities, as numbers whose differences add up."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -24,7 +25,7 @@ class Channel:
     adds_up: bool
 
 
-def channels_of(detections: Detections, units: dict[str, float] | None = None) -> list[Channel]:
+def channels_of(detections: Detections, units: Mapping[str, float] | None = None) -> list[Channel]:
     """Sizes and intensities, those that are there and differ.   units: of intensities, measured when not given."""
     found = []
     size = size_of(detections)

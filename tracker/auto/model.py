@@ -59,7 +59,7 @@ class Surprise:
 
     def channels(self, numbers: Measured) -> list[tuple[MeasuredProperty, _Array, bool]]:
         """Per measured property that is there: its numbers, its (N,) values, whether they add up at divisions."""
-        units = {name: number.unit for name, number in numbers.properties.items()}
+        units: dict[str, float] = {name: number.unit for name, number in numbers.properties.items()}
         known = self._channels
         if any(name in known and known[name].unit != unit for name, unit in units.items()):
             known = {channel.name: channel for channel in channels_of(self.detections, units)}

@@ -15,10 +15,18 @@ __all__ = ["LinearModel", "Weight", "linear_model"]
 
 _SAMPLE = 20_000  # rows that collinearity is looked for in
 _SAME = 1e-5  # a direction this much shorter than the longest carries no information of its own
-_WORSE = {"distance", "embedding_distance", "frame_gap"}
+_WORSE = {
+    "distance",
+    "embedding_distance",
+    "frame_gap",
+    "velocity",
+    "density_distance",
+    "division_opposition",
+    "surprise",
+}
 _BETTER = {"overlap", "association"}
 # Whose sign is known for links only: a mother condenses before she divides, so sizes and brightness may differ.
-_WORSE_LINKS, _BETTER_LINKS = {"intensity_difference"}, {"area_ratio"}
+_WORSE_LINKS, _BETTER_LINKS = {"intensity_difference", "size_sum"}, {"area_ratio"}
 
 
 def linear_model(prepared: Prepared, config: Config) -> LinearModel:
