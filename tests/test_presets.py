@@ -71,8 +71,8 @@ def test_what_measures_the_movie() -> None:
 
 
 def test_a_preset_says_what_it_lacks(folder: Path) -> None:
-    with pytest.raises(FeatureError, match="size_sum"):
-        run(config_of(folder, "nuclei", "places.csv"))
+    with pytest.raises(FeatureError, match="needs sizes"):
+        run(config_of(folder, "nuclei", "places.csv"), overwrite=True)
 
 
 def test_the_documentation_names_every_preset() -> None:
