@@ -86,6 +86,7 @@ def test_check_json(capsys):
             ],
             "detection": [
                 "constant", "area_px", "border_distance_px", "equivalent_diameter_px", "intensity_mean",
+                "intensity_relative",
             ],
         },
         "notes": [],

@@ -37,3 +37,21 @@ def test_tracker_knows_no_torch_and_embeddings_no_solver():
     files = imported(embeddings)
     assert files
     assert not {path for path, names in files.items() if names & {"ilpy", "motile", "highspy", "pyscipopt", "gurobipy"}}
+
+
+def test_the_contract_needs_numpy_alone():
+    files = imported(embeddings)
+    (table,) = [names for path, names in files.items() if Path(path).name == "table.py"]
+    assert table - sys.stdlib_module_names == {"numpy"}
+    program = (
+        "import sys, embeddings.table\nprint([name for name in ('torch', 'tracker', 'yaml') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+def test_networks_need_no_package_of_others():
+    files = {path: names for path, names in imported(embeddings).items() if Path(path).parent.name == "nets"}
+    allowed = {"torch", "numpy", "safetensors", "yaml", "embeddings", "tracker"} | sys.stdlib_module_names
+    assert len(files) > 10
+    assert not {path: names - allowed for path, names in files.items() if names - allowed}

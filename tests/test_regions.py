@@ -6,7 +6,7 @@ from scipy import ndimage
 from skimage.measure import regionprops
 
 from tracker.errors import MovieError
-from tracker.regions import region_properties
+from tracker.regions import intensity_range, region_properties
 
 
 def blobs(shape, seed, dtype=np.uint16):
@@ -115,3 +115,40 @@ def test_refuses_what_is_no_mask(mask, message):
 def test_refuses_an_image_of_another_shape():
     with pytest.raises(MovieError, match=r"wanted \(1, 2\), found \(2, 1\)"):
         region_properties(np.array([[0, 1]]), np.zeros((2, 1)))
+
+
+def test_relative_intensity_is_the_mean_on_the_scale_of_the_image():
+    image = np.random.default_rng(0).gamma(2, 50, (300, 300))
+    mask = np.zeros((300, 300), np.uint8)
+    mask[:3, :5], mask[200:, 200:] = 1, 2
+    low, high = np.percentile(image[::4, ::4], [1, 99.8])
+    assert intensity_range(image) == pytest.approx((low, high), rel=1e-12)
+    wanted = [(image[mask == label].mean() - low) / (high - low) for label in (1, 2)]
+    np.testing.assert_allclose(region_properties(mask, image).intensity_relative, wanted, rtol=1e-12)
+    assert region_properties(mask).intensity_relative is None
+
+
+@pytest.mark.parametrize(
+    ("image", "wanted"),
+    [
+        (np.full((4, 5), 7, np.uint16), (7, 7)),
+        (np.array([[np.nan, np.inf, 3.0]]), (3, 3)),
+        (np.where(np.arange(5000).reshape(50, 100) == 77, 9, 0), (0, 9)),  # too few bright pixels for a percentile
+    ],
+)
+def test_range_of_odd_images(image, wanted):
+    assert intensity_range(image) == wanted
+
+
+def test_no_value_has_no_range():
+    assert np.isnan(intensity_range(np.full((2, 3), np.nan))).all()
+
+
+def test_constant_image_has_relative_intensity_zero():
+    assert region_properties(np.array([[1, 0, 2]]), np.array([[7, 7, 7]])).intensity_relative.tolist() == [0, 0]
+
+
+def test_a_run_ends_with_its_row():
+    found = region_properties(np.array([[0, 0, 1], [1, 0, 0]]))
+    assert found.bbox_px.tolist() == [[0, 0, 2, 3]]
+    assert found.centroid_px.tolist() == [[0.5, 1.0]]

@@ -77,7 +77,8 @@ def detections_from_masks(
     scale: (D,) size of a pixel along [z,] y, x in `unit`, default 1.   frames: which to read, default all.
     workers: frames read and measured at a time, each by a thread; as many are in memory.
     Properties, all (N, ...): area_px, equivalent_diameter_px, border_distance_px, inertia_tensor_px2 (N, D, D),
-    bbox_px (N, 2D), centroid_px (N, D) as in `tracker.regions.Regions`; with images also intensity_mean.
+    bbox_px (N, 2D), centroid_px (N, D) as in `tracker.regions.Regions`; with images also
+    intensity_mean and intensity_relative, both (N,).
     Raises MovieError when a frame cannot be read, the images do not fit, or no frame has a label.
     """
     chosen = masks.frames if frames is None else np.asarray(frames, np.int64)
@@ -110,9 +111,9 @@ def detections_from_masks(
         "bbox_px": np.concatenate([regions.bbox_px for regions in measured]).astype(np.float64),
         "centroid_px": centroid,
     }
-    intensity = [regions.intensity_mean for regions in measured if regions.intensity_mean is not None]
-    if intensity:
-        properties["intensity_mean"] = np.concatenate(intensity)
+    for name in ("intensity_mean", "intensity_relative"):
+        if images is not None:
+            properties[name] = np.concatenate([getattr(regions, name) for regions in measured])
     return Detections(
         frame=np.repeat(chosen, counts),
         label=np.concatenate([regions.label for regions in measured]),

@@ -1,0 +1,1 @@
+"""Networks: what turns a window of detections into association logits, and how its weights are stored."""
