@@ -89,7 +89,7 @@ def tokens_of(detections: Detections) -> NDArray[np.float32]:
     tokens = np.empty((len(detections), layout.size), np.float32)
     tokens[:, layout.diameter] = found["equivalent_diameter_px"]
     tokens[:, layout.intensity] = found["intensity_relative"]
-    tokens[:, layout.inertia] = found["inertia_tensor_px2"].reshape(len(detections), -1)
+    tokens[:, layout.inertia] = found["inertia_tensor_px2"].reshape(len(detections), detections.ndim**2)
     # A point may lie outside the image, at a negative distance.
     tokens[:, layout.border] = 1 - np.clip(found["border_distance_px"], 0, BORDER_PX) / BORDER_PX
     return tokens

@@ -1,0 +1,1 @@
+"""The parts of the training loop in `embeddings/train.py`: settings, devices, checkpoints, what is written down."""
