@@ -7,7 +7,7 @@ import pytest
 from session_cases import cold, config_of, content_of, keys_of, links_of, write_cells
 
 from tracker.config import make_config
-from tracker.errors import ConfigError, InputError, PinConflictError
+from tracker.errors import ConfigError, InputError, PinConflictError, SolverError
 from tracker.pin_table import PinRow, PinsFileError
 from tracker.pins import write_pins
 from tracker.session import Session
@@ -163,6 +163,31 @@ def test_soft_pins_are_costs(folder: Path, tmp_path: Path) -> None:
 
 def replace_confidence(row: PinRow, confidence: float) -> PinRow:
     return row._replace(confidence=confidence, note="other")
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SolverError])
+def test_a_solve_that_breaks_off_can_be_asked_for_again(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
+    session = Session(config_of(folder))
+    keys = first_links(session, 1)[0]
+    state = session.objective, links_of(session.lineage)
+
+    def fail(self: object) -> None:
+        raise error("stop")
+
+    session.pin(PinRow("link", keys, False))
+    with monkeypatch.context() as patched:
+        patched.setattr("tracker.ilp.resolve._Live.solve", fail)
+        with pytest.raises(error):
+            session.solve()
+    assert (session.objective, links_of(session.lineage)) == state
+    assert not session.pins
+    session.pin(PinRow("link", keys, False))
+    assert keys in keys_of(session.solve().removed)
+    objective, links = cold(content_of(), folder, list(session.pins), tmp_path)
+    assert session.objective == pytest.approx(objective, abs=1e-6)
+    assert links_of(session.lineage) == links
 
 
 def test_a_conflict_of_two_rows_gives_up_all_that_waits(folder: Path) -> None:

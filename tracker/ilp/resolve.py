@@ -115,7 +115,7 @@ class Resolver:
     def rebind(self, columns: NDArray[np.int64], lower: NDArray[np.int8], upper: NDArray[np.int8]) -> None:
         """Change the bounds of some columns (sorted, each once) and re-solve the blocks they touch.
 
-        Raises ConflictError, and then changes nothing.
+        Raises ConflictError. Whatever is raised, nothing has changed then.
         """
         problem = self.problem
         before = problem.lower[columns], problem.upper[columns]
@@ -126,7 +126,7 @@ class Resolver:
                 raise ConflictError(np.unique(constraint_matrix(problem, wrong).indices).astype(np.int64))
             self._check_alone()
             found = self._parallel(lambda number: self._lives[number].solve(), touched)
-        except ConflictError:
+        except BaseException:  # Ctrl-C and failing solvers as well: what is half done would be taken for solved
             self._set_bounds(columns, *before)
             raise
         for number, optimum in zip(touched, found, strict=True):
@@ -223,13 +223,13 @@ class PinnedResolver(Resolver):
         """Re-solve under exactly these pins, without the `closed` link and division columns.
 
         Every link and division that a true pin demands must be a candidate; pairs that pins forbid (split model) must
-        be forbidden in the problem already. Raises ConflictError, and then changes nothing.
+        be forbidden in the problem already. Raises ConflictError. Whatever is raised, nothing has changed then.
         """
         pinned = self._pinned
         before = pinned.pins, pinned.closed
         columns = pinned.move(pins, closed)
         try:
             self.rebind(columns, pinned.lower[columns], pinned.upper[columns])
-        except ConflictError:
+        except BaseException:
             pinned.move(*before)
             raise
