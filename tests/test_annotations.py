@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import track, tree, write_walk
 
 from tracker.added_candidates import add_candidates
 from tracker.annotations import check_divisions, solve_pinned, with_demanded, with_soft_pins
@@ -276,34 +275,3 @@ def test_a_soft_false_division_that_is_no_candidate_costs_nothing():
     problem = problem_of(graph_of(found, max_distance=10.0))
     pins = pins_of(found, PinRow("division", ((0, 1), (1, 1), (1, 3)), value=False, confidence=0.9))
     assert np.array_equal(with_soft_pins(problem, pins, 1.0).cost, problem.cost)
-
-
-# ---- the command line
-
-
-def test_run_with_pins(capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(write_walk(tmp_path))
-    (tmp_path / "config.toml").write_text('[data]\nsegmentation = "masks"\n[annotations]\npins = ["a.csv"]\n')
-    (tmp_path / "a.csv").write_text(HEADER + "link,0,1,1,5,,,true,crossing\nlink,1,1,2,1,,,?,\n")
-    assert track("run", "config.toml") == 0
-    assert "pins        1 honoured; 1 not answered yet" in capsys.readouterr().out
-    lines = [line.split(",") for line in (tmp_path / "result" / "tracks.csv").read_text().splitlines()]
-    parent = {(row[1], row[4]): row[6] for row in lines[1:]}
-    identity = {(row[1], row[4]): row[0] for row in lines[1:]}
-    assert parent["1", "5"] == identity["0", "1"]
-
-    before = tree(tmp_path)
-    (tmp_path / "b.csv").write_text(HEADER + "\nlink,0,5,1,5,,,true,\n")
-    assert track("run", "config.toml", "--pins", "b.csv", "--overwrite") == 3
-    error = capsys.readouterr().err
-    assert "a.csv line 2 links 0:1 to 1:5, b.csv line 3 links 0:5 to 1:5: a detection has one parent" in error
-    (tmp_path / "b.csv").unlink()
-    assert tree(tmp_path) == before
-
-
-def test_check_counts_and_refuses_pins(capsys, tmp_path, monkeypatch):
-    monkeypatch.chdir(write_walk(tmp_path))
-    (tmp_path / "config.toml").write_text('[data]\nsegmentation = "masks"\n[annotations]\npins = ["a.csv"]\n')
-    (tmp_path / "a.csv").write_text(HEADER + "link,0,1,1,77,,,true,\n")
-    assert track("check", "config.toml") == 2
-    assert "there is no detection 1:77" in capsys.readouterr().err

@@ -272,6 +272,8 @@ def test_next_to_nothing_to_measure(found):
     assert np.isfinite(model.flow).all()
     assert model.numbers.properties == {}
     assert model.numbers.step_scale > 0
+    assert model.n_links in range(6)
+    assert measure_movie(found, lambda flow: build_candidates(found, flow=flow), numbers=model.numbers).n_links is None
 
 
 def test_a_movie_without_divisions_has_none(tmp_path):

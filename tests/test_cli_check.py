@@ -13,6 +13,7 @@ MEASURED = [
     *(name for name in Measured.model_fields if name != "properties"),
     *(f"intensity.{name}" for name in MeasuredProperty.model_fields),
 ]
+SIX_LINKS = "measured on too little (6 links): the numbers of the preset auto are starting values (docs/auto.md)"
 CONFIG = '[data]\nimages = "images"\nsegmentation = "masks"\n'
 
 
@@ -28,7 +29,7 @@ def test_check_prints_sizes_and_writes_nothing(capsys, folder):
     before = tree(folder)
     assert track("check", "config.toml") == 0
     output = capsys.readouterr()
-    assert output.err == ""
+    assert output.err == f"note: {SIX_LINKS}\n"
     lines = [line.strip().split(maxsplit=1) for line in output.out.splitlines()]
     assert lines[:5] == [
         ["frames", "4"], ["detections", "8"], ["links", "12"], ["divisions", "6"], ["columns", "42"],
@@ -89,7 +90,7 @@ def test_check_json(capsys):
                 "intensity_relative",
             ],
         },
-        "notes": [],
+        "notes": [SIX_LINKS],
     }  # fmt: skip
 
 
@@ -100,6 +101,7 @@ def test_check_notes_what_is_odd(capsys, folder):
     notes = [
         "frames without detections: t = 2",
         "detections without any candidate link: 1:3, 3:4 (frame:label)",
+        SIX_LINKS.replace("6 links", "1 link"),
         f"the result folder {folder}/result exists already. Name another [output] path, or replace it with --overwrite",
     ]
     assert track("check", "points.toml") == 0
@@ -121,9 +123,44 @@ def test_check_notes_terms_that_divisions_lack(capsys, folder):
     (folder / "config.toml").write_text(text)
     assert track("check", "config.toml", "--json") == 0
     assert json.loads(capsys.readouterr().out)["notes"] == [
+        SIX_LINKS,
         "overlap prices links but not divisions, which replace two links: "
-        'add a term with on = "division", or divisions become rarer or more frequent than you think'
+        'add a term with on = "division", or divisions become rarer or more frequent than you think',
     ]
     (folder / "config.toml").write_text(text + text.removeprefix(CONFIG).replace('"link"', '"division"'))
     assert track("check", "config.toml", "--json") == 0
-    assert json.loads(capsys.readouterr().out)["notes"] == []
+    assert json.loads(capsys.readouterr().out)["notes"] == [SIX_LINKS]
+
+
+def test_nothing_can_be_linked(capsys, folder):
+    """Every fifth frame holds points, and candidates reach to the next frame only: said by check and by run."""
+    cells = "".join(f"{5 * step + cell},{5 * step},{9 * cell},{step}\n" for step in range(3) for cell in (1, 2))
+    (folder / "cells.csv").write_text("id,t,y,x\n" + cells)
+    (folder / "points.toml").write_text('[data]\npoints = "cells.csv"\n')
+    notes = [
+        "no links are proposed, so no cell is followed: there are detections at t = 0, 5, 10, with "
+        "candidates.max_frame_gap = 1, data.every = 1. Where frames between them are empty, raise data.every or "
+        "candidates.max_frame_gap to their distance",
+        SIX_LINKS.replace("6 links", "0 links"),
+    ]
+    assert track("check", "points.toml") == 0
+    told = capsys.readouterr().err.splitlines()
+    assert told[1:] == [f"note: {note}" for note in notes]
+    assert told[0].startswith("note: frames without detections: t = 1, 2, 3, 4, 6")
+    assert track("run", "points.toml") == 0
+    assert capsys.readouterr().err.splitlines() == [f"note: {note}" for note in notes]
+    assert json.loads((folder / "result/run.json").read_text())["notes"] == notes
+    assert track("run", "points.toml", "--set", "data.every=5", "--output", "every", "--json") == 0
+    output = capsys.readouterr()
+    assert json.loads(output.out)["notes"] == [SIX_LINKS.replace("6 links", "4 links")]
+    assert output.err == ""
+    fixed = ("--set", "data.every=5", "--set", "costs.preset=attrackt", "--set", "candidates.max_distance=0.5")
+    assert track("check", "points.toml", *fixed, "--json") == 0
+    assert "data.every = 5, candidates.max_distance = 0.5." in json.loads(capsys.readouterr().out)["notes"][0]
+
+
+def test_check_counts_and_refuses_pins(capsys, tmp_path):
+    (tmp_path / "config.toml").write_text('[data]\nsegmentation = "masks"\n[annotations]\npins = ["a.csv"]\n')
+    (tmp_path / "a.csv").write_text("kind,t,label,t2,label2,t3,label3,value,note\nlink,0,1,1,77,,,true,\n")
+    assert track("check", "config.toml") == 2
+    assert "there is no detection 1:77" in capsys.readouterr().err

@@ -151,7 +151,8 @@ def test_measured_numbers_are_frozen(challenge, capsys):
     shutil.move("result/tracks.csv", "before.csv")
     shutil.rmtree("result")
     assert track("init", "movie", "--measure", "--output", "frozen.toml") == 0
-    assert capsys.readouterr() == ("wrote frozen.toml; now: track run frozen.toml\n", "")
+    note = "note: measured on too little (9 links): the numbers of the preset auto are starting values (docs/auto.md)\n"
+    assert capsys.readouterr() == ("wrote frozen.toml; now: track run frozen.toml\n", note)
     text = Path("frozen.toml").read_text(encoding="utf-8")
     assert tomllib.loads(text)["costs"]["measured"] == measuring["measured"]
     for model in (Measured, MeasuredProperty):
@@ -210,6 +211,12 @@ def test_nothing_to_track(capsys):
         capsys,
         "there is no folder nowhere. Give a folder of images and masks, or a table of points",
         "init", "nowhere",
+    )  # fmt: skip
+    Path("my.toml").touch()
+    refused(
+        capsys,
+        "my.toml is a file, wanted a folder of images and masks, or a table of points (.csv, .tsv, .xml, .geff)",
+        "init", "my.toml",
     )  # fmt: skip
     Path("cells.csv").write_text("name,age\nada,3\n")
     refused(

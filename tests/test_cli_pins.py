@@ -150,11 +150,20 @@ def test_check_counts(walk, capsys):
     assert track("pins", "check", "config.toml", "--json") == 0
     assert json.loads(capsys.readouterr().out) == {
         "pins": 2,
+        "duplicates": 0,
         "kinds": {"detection": 0, "link": 2, "division": 0, "appear": 0, "disappear": 0, "children": 0},
         "with_confidence": 0,
         "unanswered": 1,
         "files": ["pins.csv"],
     }
+
+
+def test_check_counts_each_different_pin_once(walk, capsys):
+    pins("link,0,1,1,1,,,true,\nlink,0,1,1,1,,,true,again\n")
+    pins("link,0,1,1,1,,,true,\nlink,0,5,1,5,,,true,\n", "more.csv")
+    assert track("pins", "check", "config.toml", "--pins", "more.csv") == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[:3] == [["link", "2"], ["pins", "2"], ["duplicates", "2"]]
 
 
 def test_check_refuses(walk, capsys):
@@ -216,6 +225,22 @@ def test_merge(walk, capsys):
     assert Path("c.csv").read_text() == wanted
     assert track("pins", "merge", "b.csv", "--output", "c.csv", "--overwrite", "-q") == 0
     assert Path("c.csv").read_text() == Path("b.csv").read_text()
+
+
+def test_merge_warns_of_contradictions(walk, capsys):
+    """They show in the rows alone, whatever the movie; the file is written to be corrected."""
+    pins("link,0,1,1,1,,,true,\n", "a.csv")
+    pins("link,0,5,1,1,,,true,\n", "b.csv")
+    assert track("pins", "merge", "a.csv", "b.csv", "--output", "c.csv") == 0
+    assert capsys.readouterr().err == (
+        "warning: these pins contradict each other: a.csv line 2 links 0:1 to 1:1, b.csv line 2 links 0:5 to 1:1: "
+        "a detection has one parent. Correct or remove one of the rows\n"
+    )
+    assert len(read_pin_rows([Path("c.csv")])) == 2
+    pins("", "empty.csv")
+    assert track("pins", "merge", "empty.csv", "a.csv", "--output", "d.csv") == 0
+    assert track("pins", "merge", "empty.csv", "--output", "e.csv") == 0
+    assert capsys.readouterr().err == ""
 
 
 def test_makers_refuse(walk, capsys):

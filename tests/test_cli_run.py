@@ -9,6 +9,7 @@ from command_line import refused, track, tree, write_walk
 
 from tracker.io.tracks_csv import read_tracks_csv
 
+HEADER = "kind,t,label,t2,label2,t3,label3,value,note\n"
 CONFIG = '[data]\nimages = "images"\nsegmentation = "masks"\n'
 
 
@@ -122,3 +123,58 @@ def test_plot_without_matplotlib_is_told_before_the_work(capsys, monkeypatch):
     monkeypatch.setattr("tracker.pipeline.solve_pinned", None)
     assert track("run", "config.toml", "--plot") == 2
     assert 'pip install "pintrack[plot]"' in capsys.readouterr().err
+
+
+# ---- with pins
+
+
+def test_run_with_pins(capsys, tmp_path):
+    (tmp_path / "config.toml").write_text('[data]\nsegmentation = "masks"\n[annotations]\npins = ["a.csv"]\n')
+    (tmp_path / "a.csv").write_text(HEADER + "link,0,1,1,5,,,true,crossing\nlink,1,1,2,1,,,?,\n")
+    assert track("run", "config.toml") == 0
+    assert "pins        1 honoured; 1 not answered yet" in capsys.readouterr().out
+    lines = [line.split(",") for line in (tmp_path / "result" / "tracks.csv").read_text().splitlines()]
+    parent = {(row[1], row[4]): row[6] for row in lines[1:]}
+    identity = {(row[1], row[4]): row[0] for row in lines[1:]}
+    assert parent["1", "5"] == identity["0", "1"]
+
+    before = tree(tmp_path)
+    (tmp_path / "b.csv").write_text(HEADER + "\nlink,0,5,1,5,,,true,\n")
+    assert track("run", "config.toml", "--pins", "b.csv", "--overwrite") == 3
+    error = capsys.readouterr().err
+    assert "a.csv line 2 links 0:1 to 1:5, b.csv line 3 links 0:5 to 1:5: a detection has one parent" in error
+    (tmp_path / "b.csv").unlink()
+    assert tree(tmp_path) == before
+
+
+# ---- what is no config
+
+
+def test_a_table_of_points_is_no_config(capsys, folder):
+    hint = "For a table of points use --points cells.csv, or track init cells.csv"
+    (folder / "cells.csv").write_text("id,t,y,x\n1,0,5,5\n")
+    assert track("run", "cells.csv") == 2
+    error = capsys.readouterr().err
+    assert error.startswith("error: cells.csv is not valid TOML: ")
+    assert error.endswith(f"). {hint}\n")
+    (folder / "cells.geff").mkdir()
+    message = f"cells.geff is a folder, wanted a config file. {hint.replace('csv', 'geff')}"
+    refused(capsys, message, "run", "cells.geff")
+
+
+def test_single_numbers_of_auto_need_the_others(capsys, folder):
+    message = (
+        "--set: [costs] measured: single numbers can only be changed where all are given; freeze them first with "
+        "`track init FOLDER --measure`"
+    )
+    refused(capsys, message, "run", "config.toml", "--set", "costs.measured.division_rate=0.02")
+    single = "costs.measured.properties.size.mean=2"
+    refused(capsys, message, "run", "config.toml", "--set", single)
+    mixed = (*("--set", "costs.measured.division_rate=2"), *("--set", single))
+    assert track("run", "config.toml", *mixed) == 2
+    error = capsys.readouterr().err
+    assert error.count("freeze them first") == 1
+    assert "must be given" not in error
+    (folder / "frozen.toml").write_text(CONFIG + "[costs.measured]\nstep_scale = 1.0\n")
+    assert track("run", "frozen.toml", "--set", "costs.measured.division_rate=0.02") == 2
+    assert "[costs] measured step_tail: must be given" in capsys.readouterr().err

@@ -51,6 +51,18 @@ def test_crop_size(capsys):
     )  # fmt: skip
 
 
+def test_what_pins_say_is_not_asked_again(capsys):
+    """Answers given by --pins, as often as there are files, and no word of theirs among the questions."""
+    header = "kind,t,label,t2,label2,t3,label3,value,note\n"
+    Path("one.csv").write_text(header + "children,0,1,1,1,,,true,\n")
+    Path("two.csv").write_text(header + "children,0,5,1,5,,,true,\n")
+    asked = {}
+    for name, given in (("free", []), ("pinned", ["--pins", "one.csv", "--pins", "two.csv"])):
+        assert track("suggest", "config.toml", "--output", f"{name}.csv", "--json", *given) == 0
+        asked[name] = {tuple(item["keys"][0]) for item in json.loads(capsys.readouterr().out)}
+    assert asked["free"] - asked["pinned"] == {(0, 1), (0, 5)}
+
+
 def test_masks_alone_are_enough():
     Path("config.toml").write_text('[data]\nsegmentation = "masks"\n')
     assert track("suggest", "config.toml", "--budget", "2", "--crops", "strips", "-q") == 0

@@ -1,6 +1,7 @@
 """track tune: what it writes and says, and what it refuses."""
 
 import json
+import re
 import tomllib
 from pathlib import Path
 
@@ -122,6 +123,16 @@ def test_no_division_to_learn_from_is_said(folder, capsys):
     assert tuned["costs"]["division"] == 0.1
 
 
+def test_the_division_score_needs_divisions(folder, capsys):
+    write_points(folder / "points.csv", divide=0.0)
+    refused(
+        capsys,
+        "the objective division_f1 needs true divisions: nothing divides in the truth, in the frames that are used. "
+        "Use aogm, or frames in which cells divide",
+        "tune", "config.toml", "--objective", "division_f1", "--quiet",
+    )  # fmt: skip
+
+
 def test_pins_alone(folder, capsys):
     """Without a truth the search, and every metric, is left out; learnt is from what the pins decide."""
     assert track("pins", "from-truth", "config.toml", "--output", "pins.csv") == 0
@@ -135,6 +146,52 @@ def test_pins_alone(folder, capsys):
     assert report["objective"] == "share of wrong decisions"
     assert report["held_out"]["SSVM"]["loss"]["mean"] < 0.5 * report["held_out"]["before"]["loss"]["mean"]
     assert tomllib.loads((folder / "tuned" / "tuned.toml").read_text())["annotations"]["pins"] == ["../pins.csv"]
+
+
+def test_pins_that_are_asked_for_go_before_the_truth_of_the_config(folder, capsys):
+    assert track("pins", "from-truth", "config.toml", "--output", "pins.csv") == 0
+    capsys.readouterr()
+    asked = ("tune", "config.toml", "--pins", "pins.csv", "--no-search")
+    assert track(*asked, "--output", "tuned") == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "learnt from the pins pins.csv, as --pins asks; not from the truth points.csv" in said
+    report = json.loads((folder / "tuned" / "tuning.json").read_text())
+    assert report["objective"] == "share of wrong decisions"
+    tuned = tomllib.loads((folder / "tuned" / "tuned.toml").read_text())
+    assert tuned["data"]["truth"] == "../points.csv"
+    assert tuned["annotations"]["pins"] == ["../pins.csv"]
+
+    assert track(*asked, "--truth", "points.csv", "--output", "both") == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert "points.csv, not from the pins pins.csv" in said
+    assert json.loads((folder / "both" / "tuning.json").read_text())["objective"] == "aogm"
+
+
+@pytest.mark.parametrize("more", [(), ("--truth", "points.csv")])
+def test_pins_that_cannot_be_honoured_are_refused(folder, capsys, more):
+    assert track("tune", "config.toml", "--pins", "nowhere.csv", *more) == 2
+    assert "nowhere.csv" in capsys.readouterr().err
+    rows = [line.split(",") for line in (folder / "points.csv").read_text().splitlines()[1:]]
+    parents, children = ([row[0] for row in rows if row[1] == t] for t in ("0", "1"))
+    lines = [f"link,0,{parent},1,{children[0]},true" for parent in parents[:2]]
+    (folder / "wrong.csv").write_text("\n".join(["kind,t,label,t2,label2,value", *lines]) + "\n")
+    assert track("tune", "config.toml", "--pins", "wrong.csv", *more) == 3
+    assert "a detection has one parent. Correct or remove one of the rows" in capsys.readouterr().err
+
+
+def test_with_what_the_movie_measures_constants_are_numbers(folder):
+    """Preset auto: constants are times a surprise; without a division in the truth that constant is left alone."""
+    write_points(folder / "points.csv", divide=0.0)
+    text = (folder / "config.toml").read_text()
+    start, end = text.index("[costs]"), text.index("[tuning]")
+    (folder / "config.toml").write_text(text[:start] + text[end:])
+    assert track("tune", "config.toml", "--output", "tuned", "--no-search", "--features", "config", "--quiet") == 0
+    lines = (folder / "tuned" / "tuned.toml").read_text().splitlines()
+    appear, division = (next(line for line in lines if line.startswith(key)) for key in ("appear = ", "division = "))
+    assert re.search(r"# times its surprise: about [\d.]+ at a typical cell, as much as a link of [\d.]+ nats$", appear)
+    assert division.endswith(
+        "every division costs what its terms say; left alone: nothing in the annotation decides it"
+    )
 
 
 def test_scored_on_another_movie(folder):
@@ -154,6 +211,12 @@ def test_refusals(folder, capsys):
         "tune", "config.toml", "--objective", "f1",
     )  # fmt: skip
     refused(capsys, "--features must be auto, all or config; found 'many'", "tune", "config.toml", "--features", "many")
+    refused(
+        capsys,
+        'tuning solves with HiGHS, found solver.backend = "scip". Set it to "highs"; the tuned costs are good for '
+        "every backend",
+        "tune", "config.toml", "--set", "solver.backend=scip",
+    )  # fmt: skip
     (folder / "tuned").mkdir()
     (folder / "tuned" / "tuned.toml").write_text("")
     refused(

@@ -1,19 +1,25 @@
 """Parts of a movie, the terms that are added, and the words for what was learnt."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from tuning_cases import config as tuning_config
+from tuning_cases import prepared, truth_of, wandering
 from tuning_movies import write_config, write_points
 
-from tracker.config import Config, load_config, make_config
+from tracker.config import Config, CostSettings, Term, load_config, make_config
 from tracker.ilp.backends import SolverSettings
 from tracker.prepare import Stopwatch
 from tracker.tuning.annotation import read_annotated
 from tracker.tuning.cost_model import LinearModel, Weight
 from tracker.tuning.held_out import whole
-from tracker.tuning.meaning import meanings
+from tracker.tuning.linear_model import linear_model
+from tracker.tuning.meaning import meanings, undecided_weights
 from tracker.tuning.parts import Annotated, make_part
+from tracker.tuning.ssvm import learn
+from tracker.tuning.target import target_from_truth
 from tracker.tuning.tuned_config import moved, render_tuned
 
 ONE = SolverSettings(threads=1)
@@ -66,20 +72,36 @@ def test_added_terms_leave_the_costs_as_they_were(movie, tmp_path):
     assert all(term.standardise == "zscore" for term in added)
 
 
-def model_of(*weights: Weight, link: list[list[float]]) -> LinearModel:
-    """A model of which only weights and the columns of links matter."""
+ENDS = tuple(Weight(name, name, None, 0, 0.0) for name in ("appear", "disappear", "division"))
+
+
+def model_of(
+    *weights: Weight, link: list[list[float]], kept: float = 0.0, surprises: list[float] | None = None
+) -> LinearModel:
+    """A model of which only weights, the columns of links, and those of appearing matter.
+
+    kept: what terms that are not learnt add to each link.   surprises: of appearing, where the movie is measured.
+    """
     owners = np.array([place for place, weight in enumerate(weights) if weight.on == "link"])
+    ends = np.ones((3, 1)) if surprises is None else np.array(surprises)[:, None]
+    term = Term(on="link", feature="distance" if surprises is None else "surprise", weight=1.0)
     nothing: dict[str, object] = dict.fromkeys(LinearModel.__dataclass_fields__)
-    return LinearModel(**nothing | {"weights": weights, "design": {"link": np.array(link)}, "owners": {"link": owners}})  # type: ignore[arg-type]
+    return LinearModel(**nothing | {
+        "weights": weights,
+        "settings_before": CostSettings(preset="none", terms=(term,)),
+        "program": SimpleNamespace(layout=SimpleNamespace(link=slice(0, len(link)))),
+        "fixed": np.full(len(link), kept),
+        "design": {"link": np.array(link), "appear": ends, "disappear": ends},
+        "owners": {"link": owners},
+    })  # type: ignore[arg-type]  # fmt: skip
 
 
 def test_costs_in_words():
     """Cost of a link = 0.5 d - 2 overlap, with the median overlap 0.5: appearing at 6 is a link of 14."""
     distance = Weight("link.distance", "link", "distance", 1, 0.5, mean=10.0, std=4.0, standardised=True)
     overlap = Weight("link.overlap", "link", "overlap", -1, -2.0, std=0.25)
-    ends = [Weight(name, name, None, 0, 0.0) for name in ("appear", "disappear", "division")]
     # z-scores of the lengths 2, 10, 18; overlaps over their spread.
-    model = model_of(distance, overlap, *ends, link=[[-2.0, 4.0], [0.0, 2.0], [2.0, 0.0]])
+    model = model_of(distance, overlap, *ENDS, link=[[-2.0, 4.0], [0.0, 2.0], [2.0, 0.0]])
     internal = np.array([0.5 * 4.0, -2.0 * 0.25, 6.0 - 0.5 * 10.0, -9.0, 0.0])
     constants, terms = meanings(model, internal, "um")
     assert constants == {
@@ -88,9 +110,68 @@ def test_costs_in_words():
         "division": "every division costs what its terms say",
     }
     assert terms == {
-        ("link", "distance"): "each um of distance makes links 0.5 dearer",
-        ("link", "overlap"): "each 0.1 of overlap makes links 0.2 cheaper",
+        ("link", "distance", "zscore"): "each um of distance makes links 0.5 dearer",
+        ("link", "overlap", "none"): "each 0.1 of overlap makes links 0.2 cheaper",
     }
+
+
+def test_terms_that_are_not_learnt_count_in_words():
+    """Cost of a link = 0.5 d + 3: appearing at 6 is a link of 6, disappearing at 2 none."""
+    distance = Weight("link.distance", "link", "distance", 1, 0.5, std=4.0)
+    model = model_of(distance, *ENDS, link=[[1.0], [2.0], [4.0]], kept=3.0)
+    constants, _ = meanings(model, np.array([2.0, 6.0, 2.0, 0.0]), "um")
+    assert constants["appear"] == "appearing costs as much as a link of 6 um"
+    assert constants["disappear"] == "disappearing costs less than any link that is otherwise typical"
+
+
+def test_terms_of_one_feature_speak_together():
+    """Cost of a link = 0.5 d + 0.25 (d - 10): 0.75 dearer with each um, -2.5 at 0; appearing at 5 is a link of 10."""
+    raw = Weight("link.distance", "link", "distance", 1, 0.5, std=4.0)
+    zscore = Weight("link.distance (z-score)", "link", "distance", 1, 1.0, mean=10.0, std=4.0, standardised=True)
+    model = model_of(raw, zscore, *ENDS, link=[[0.5, -2.0], [2.5, 0.0], [4.5, 2.0]])
+    constants, terms = meanings(model, np.array([2.0, 1.0, 5.0, 5.0, 1.0]), "um")
+    said = "each um of distance makes links 0.75 dearer"
+    assert terms == {("link", "distance", "none"): said, ("link", "distance", "zscore"): said}
+    assert constants["appear"] == "appearing costs as much as a link of 10 um"
+
+
+def test_constants_times_a_surprise_are_given_as_numbers():
+    """Appearing is free for one cell, and 5.7 for the middle one of the others; links cost 2 per nat."""
+    surprise = Weight("link.surprise", "link", "surprise", 1, 2.0, std=4.0)
+    model = model_of(surprise, *ENDS, link=[[-1.0], [0.0], [1.0]], surprises=[0.0, 4.0, 5.7, 6.0])
+    constants, terms = meanings(model, np.array([8.0, 1.0, -1.0, 0.0]), "um")
+    assert constants["appear"] == "times its surprise: about 5.7 at a typical cell, as much as a link of 2.85 nats"
+    assert constants["disappear"] == "times its surprise: about -5.7 at a typical cell, as much as a link of -2.85 nats"
+    assert terms == {("link", "surprise", "none"): "each nat of surprise makes links 2 dearer"}
+    free = model_of(surprise, *ENDS, link=[[-1.0], [0.0], [1.0]], surprises=[0.0, 0.0])
+    assert meanings(free, np.array([8.0, 1.0, 1.0, 0.0]), "um")[0]["appear"] == (
+        "times the surprise of appearing, which is free in this movie"
+    )
+
+
+def test_without_lengths_and_surprises_nothing_is_compared():
+    overlap = Weight("link.overlap", "link", "overlap", -1, -2.0, std=0.25)
+    model = model_of(overlap, *ENDS, link=[[1.0], [2.0]])
+    assert meanings(model, np.array([-0.5, 1.0, 1.0, 0.0]), "um")[0]["appear"] == "what appearing costs"
+
+
+def test_what_nothing_decides_is_said_to_be_left_alone():
+    """Here no appearance is decided, and nothing divides; what has changed all the same is not called left alone."""
+    detections, links = wandering(divides_at=())
+    made = prepared(detections, settings := tuning_config())
+    model = linear_model(made, settings)
+    target, _ = target_from_truth(made, truth_of(detections, links))
+    learnt = learn([(model, target)], l2=1.0, start=model.start)
+    assert undecided_weights(model, target, learnt) == {"division.distance", "division"}
+    target.decided[model.program.layout.appear] = False
+    undecided = undecided_weights(model, target, learnt)
+    assert undecided == {"division.distance", "division", "appear"}
+    mark = "; left alone: nothing in the annotation decides it"
+    constants, terms = meanings(model, model.start, "um", undecided)
+    marked = [name for name, said in (constants | terms).items() if said.endswith(mark)]
+    assert marked == ["appear", "division", ("division", "distance", "zscore")]
+    changed = meanings(model, model.start + 1.0, "um", undecided)
+    assert not any(said.endswith(mark) for said in (*changed[0].values(), *changed[1].values()))
 
 
 def test_tuned_config_says_what_costs_mean_and_finds_its_files(tmp_path):
@@ -106,7 +187,7 @@ def test_tuned_config_says_what_costs_mean_and_finds_its_files(tmp_path):
     assert config.annotations.pins == ("../pins.csv",)
     assert config.output.path == "result"
     assert config.path(config.data.segmentation) == Path(tmp_path / "here" / "masks")
-    text = render_tuned(config, "A title", {"appear": "dear"}, {("link", "distance"): "long"})
+    text = render_tuned(config, "A title", {"appear": "dear"}, {("link", "distance", "none"): "long"})
     lines = text.splitlines()
     assert lines[0] == "# A title"
     assert "appear = 1.0                      # dear" in lines

@@ -1,6 +1,8 @@
 """The search: starts first, the same answer with the same seed, also after an interruption."""
 
+import sqlite3
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -103,8 +105,31 @@ def test_a_database_that_is_none(tmp_path):
     (tmp_path / "tuning.db").write_text("something else that is long enough to be taken for a file of SQLite" * 20)
     with pytest.raises(OutputError) as caught:
         run(tmp_path)
-    assert str(caught.value).startswith(f"the trials of the search cannot be kept in {tmp_path / 'tuning.db'}: ")
-    assert str(caught.value).endswith("Remove the file to begin anew, or name another folder with --output")
+    assert str(caught.value) == (
+        f"the trials of the search cannot be kept in {tmp_path / 'tuning.db'}: file is not a database. Remove the file "
+        "to begin anew, or name another folder with --output"
+    )
+
+
+def test_a_database_of_something_else(tmp_path):
+    with closing(sqlite3.connect(tmp_path / "tuning.db")) as connection:
+        connection.execute("create table studies (number int)")
+    with pytest.raises(OutputError) as caught:
+        run(tmp_path)
+    message = str(caught.value)
+    assert message.startswith(f"the trials of the search cannot be kept in {tmp_path / 'tuning.db'}: ")
+    assert "studies has no column" in message
+    assert "SQL:" not in message
+    assert "\n" not in message
+
+
+def test_a_database_that_breaks_on_the_way(tmp_path):
+    def breaking(weights):
+        (tmp_path / "tuning.db").write_bytes(b"no database" * 2000)
+        return loss(weights)
+
+    with pytest.raises(OutputError, match=r"the trials of the search cannot be kept in .*tuning.db: "):
+        run(tmp_path, breaking)
 
 
 def test_without_optuna(tmp_path, monkeypatch):

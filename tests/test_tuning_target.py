@@ -11,7 +11,7 @@ from tracker.ilp.problem import find_links
 from tracker.pin_checks import resolve_pins
 from tracker.pin_table import PinRow, pin_table
 from tracker.tuning.linear_model import linear_model
-from tracker.tuning.target import cut_target, restrict, target_from_pins, target_from_truth
+from tracker.tuning.target import cut_target, target_from_pins, target_from_truth
 
 ALL = {"neighbors": 8}
 PAIR = config(candidates=ALL)
@@ -182,14 +182,16 @@ def test_a_likely_pin_decides_nothing():
     assert not target.decided.any()
 
 
-def test_restricted_to_steps():
+def test_cut_to_steps():
     made = prepared(family(), PAIR)
+    model = linear_model(made, PAIR)
     target, _ = target_from_truth(made, truth_of(family(), FAMILY_LINKS))
-    part = restrict(target, 1, 3)
-    values = chosen(made, part)
-    assert values["link"] == {(2, 5), (4, 6)}
-    assert values["division"] == set()
-    assert part.spans[part.decided].min() == 1
+    inner = model.cut(1, 3)
+    part, layout = cut_target(target, model, inner), inner.program.layout
+    links = inner.program.links[part.values[layout.link] == 1] + 2  # rows 0 and 1 are left out
+    assert {tuple(map(int, pair)) for pair in links} == {(2, 5), (4, 6)}
+    assert part.values[layout.division].sum() == 0
+    assert (part.spans.min(), part.spans.max()) == (0, 1)
     assert part.decided.sum() < target.decided.sum()
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from tracker.config_measured import Measured
-from tracker.config_problems import explain
+from tracker.config_problems import explain, points_hint
 from tracker.config_tuning import Tuning
 from tracker.errors import ConfigError, MissingExtraError
 from tracker.presets import PRESETS
@@ -230,16 +230,18 @@ class Config(_Section):
 
 def load_config(path: Path, overrides: list[str] | None = None) -> Config:
     """Read a TOML file. overrides: `section.key=VALUE`, VALUE is TOML, else a string. Raises ConfigError."""
+    init = f"`track init {path}` writes one"
     try:
         content = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # some editors begin a file with a mark
     except FileNotFoundError as error:
         raise ConfigError(f"{path} does not exist. `track init FOLDER` writes a config for a folder") from error
     except IsADirectoryError as error:
-        raise ConfigError(f"{path} is a folder, wanted a config file. `track init {path}` writes one") from error
+        raise ConfigError(f"{path} is a folder, wanted a config file. {points_hint(path) or init}") from error
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+        hint = points_hint(path)
+        raise ConfigError(f"{path} is not valid TOML: {error}" + (f". {hint}" if hint else "")) from error
     return make_config(content, overrides, name=str(path), folder=path.parent)
 
 

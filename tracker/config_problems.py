@@ -1,9 +1,13 @@
 """What pydantic finds wrong with a config, in words for people who know neither pydantic nor Python."""
 
 import difflib
+from pathlib import Path
 from typing import Any, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from tracker.io.points import SUFFIXES
 
 _WORDS = {
     "int_type": "a whole number",
@@ -23,6 +27,12 @@ _WORDS = {
 # How pydantic names the parts of a union in the place of a problem.
 _UNION_PARTS = ("literal[", "tuple[", "function-", "constrained", "float")
 
+_MEASURED = ["costs", "measured"]
+_NOT_FROZEN = (
+    "--set: [costs] measured: single numbers can only be changed where all are given; freeze them first with "
+    "`track init FOLDER --measure`"
+)
+
 
 def explain(error: ValidationError, model: type[BaseModel], name: str, given: list[list[str]]) -> str:
     """One paragraph such as `config.toml: [solver] gapp: unknown key; did you mean 'gap'?`.
@@ -31,6 +41,9 @@ def explain(error: ValidationError, model: type[BaseModel], name: str, given: li
     """
     wanted: dict[tuple[str, str], list[str]] = {}  # (place, what was found) -> what it may be: unions have several
     for problem in error.errors():
+        if _not_frozen(problem, given):
+            wanted[_NOT_FROZEN, ""] = []
+            continue
         kind, found = problem["type"], f", found {problem['input']!r}"
         where = [part for part in problem["loc"] if not str(part).startswith(_UNION_PARTS)]
         keys = [f"no. {part + 1}" if isinstance(part, int) else part for part in where[1:]]
@@ -46,6 +59,22 @@ def explain(error: ValidationError, model: type[BaseModel], name: str, given: li
         else:
             wanted[f"{place}: {problem['msg'].removeprefix('Value error, ')}", ""] = []
     return "; ".join(f"{start}{' or '.join(words)}{found}" for (start, found), words in wanted.items())
+
+
+def points_hint(path: Path) -> str:
+    """What to do with a table of points that was given as a config; empty for everything else."""
+    known = path.suffix.lower() in SUFFIXES
+    return f"For a table of points use --points {path}, or track init {path}" if known else ""
+
+
+def _not_frozen(problem: ErrorDetails, given: list[list[str]]) -> bool:
+    """Whether --set changes single numbers of the preset auto where the config holds none."""
+    single = [parts for parts in given if parts[:2] == _MEASURED and len(parts) > 2]
+    if not single or problem["type"] != "missing" or list(problem["loc"][:2]) != _MEASURED:
+        return False
+    depth = len(problem["loc"]) - 1
+    there = {parts[depth] for parts in single if list(problem["loc"][:-1]) == parts[:depth]}
+    return set(problem["input"]) <= there
 
 
 def _covers(parts: list[str], where: list[Any], kind: str) -> bool:

@@ -32,6 +32,18 @@ class ResolvedPins:
     sources: dict[str, NDArray[np.int64]]
     soft: NDArray[np.int64]
 
+    @property
+    def different(self) -> NDArray[np.int64]:
+        """Rows of `table` in ascending order, each different pin once."""
+        return np.sort(np.concatenate([*self.sources.values(), self.soft]))
+
+
+def check_rows(table: PinTable) -> None:
+    """Raise PinConflictError when certain pins contradict each other whatever the movie is, in sets of two or three."""
+    keys = _distinct(table.key[table.key[..., 0] >= 0])
+    frames = np.unique(keys[:, 0])
+    resolve_pins(table, Detections(keys[:, 0], keys[:, 1], np.zeros((len(keys), 2)), frames, np.ones(2)))
+
 
 def resolve_pins(table: PinTable, detections: Detections) -> ResolvedPins:
     """Find the detections of every pin and check that the hard pins can hold together, as far as small sets show.

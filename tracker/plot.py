@@ -283,8 +283,7 @@ def _draw_tree(axes: "Axes", lineage: Lineage, colors: NDArray[np.float64]) -> N
     drawn = np.flatnonzero(np.isfinite(x))
     born, dead = found.frame[tracks.first].astype(float), found.frame[tracks.last].astype(float)
     above = tracks.parent[drawn]
-    start = np.where(above >= 0, dead[above], born[drawn])
-    left = np.where(above >= 0, x[above], x[drawn])
+    start, left = np.where(above >= 0, (dead[above], x[above]), (born[drawn], x[drawn]))
     path = np.stack(
         [np.column_stack([left, start]), np.column_stack([x[drawn], start]), np.column_stack([x[drawn], dead[drawn]])],
         axis=1,

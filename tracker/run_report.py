@@ -11,6 +11,7 @@ import tracker
 from tracker.config import Config
 from tracker.ilp.problem import Solution
 from tracker.lineage import Lineage
+from tracker.notes import notes_of
 from tracker.prepare import Prepared
 
 _VERSIONS = ("numpy", "scipy", "highspy", "networkx", "scikit-image", "tifffile", "zarr", "geff", "ilpy", "traccuracy")
@@ -42,6 +43,7 @@ def make_report(
             "pins": 0 if pins is None else len(pins.table),
             "pins_unanswered": 0 if pins is None else pins.table.unanswered,
         },
+        "notes": notes_of(config, graph, prepared.movie),
         "seconds": dict(seconds),
         "peak_memory_mb": peak_memory_mb(),
         "statistics": {

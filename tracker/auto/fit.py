@@ -68,9 +68,9 @@ def measure_movie(
     """
     flow = np.zeros_like(detections.position)
     if len(detections.frames) < 2 or not len(detections):
-        return MovieModel(numbers or _first_numbers(Surprise(detections), flow), flow)
+        return MovieModel(numbers or _first_numbers(Surprise(detections), flow), flow, None if numbers else 0)
     surprise = Surprise(detections)
-    model = MovieModel(numbers or _first_numbers(surprise, flow), flow)
+    model = MovieModel(numbers or _first_numbers(surprise, flow), flow, None if numbers else 0)
     before: NDArray[np.int64] | None = None
     for _ in range(ROUNDS):
         graph = propose(model.flow)
@@ -82,7 +82,7 @@ def measure_movie(
         one_frame = links[graph.link_gap_frames[links] == 1]
         flow = local_flow(detections, graph.links[one_frame]) if len(one_frame) else model.flow
         after = numbers or _look(surprise, graph, (selected, links, pairs), model, flow)
-        model = MovieModel(after, flow)
+        model = MovieModel(after, flow, None if numbers else len(one_frame))
     return model
 
 

@@ -37,10 +37,14 @@ _Array = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class MovieModel:
-    """What was measured. numbers: of the whole movie.   flow: (N, D) local motion, in the unit of the positions."""
+    """What was measured. numbers: of the whole movie.   flow: (N, D) local motion, in the unit of the positions.
+
+    n_links: links to the next frame that the numbers were measured on; None when the numbers were given.
+    """
 
     numbers: Measured
     flow: _Array
+    n_links: int | None = None
 
 
 class Surprise:

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
+from tracker.auto.model import MovieModel
 from tracker.candidates import CandidateGraph
 from tracker.cli.common import Json, Quiet, Set, Verbose, configure, fact_table, output, print_json, progress, tell
 from tracker.config import Config, Term, load_config
@@ -17,6 +18,7 @@ from tracker.errors import OutputError, TruthError, first_five
 from tracker.features import known_features
 from tracker.ilp.backends import check_backend
 from tracker.io.result import refuse_existing
+from tracker.notes import hardly_measured, unlinkable
 from tracker.prepare import Inputs, context_of, measure, propose, read_annotations, read_inputs
 from tracker.run_report import peak_memory_mb
 
@@ -81,20 +83,24 @@ def _examine(config: Config) -> dict[str, Any]:
             "division": known_features("division"),
             "detection": [*known_features("detection"), *properties],
         },
-        "notes": [*_notes(config, inputs, graph.links), *_lopsided(terms)],
+        "notes": [*_notes(config, inputs, graph, movie), *_lopsided(terms)],
     }
 
 
-def _notes(config: Config, inputs: Inputs, links: np.ndarray[Any, Any]) -> list[str]:
+def _notes(config: Config, inputs: Inputs, graph: CandidateGraph, movie: MovieModel | None) -> list[str]:
     """What is odd but allowed."""
     notes = []
     detections = inputs.detections
     empty = detections.frames[np.diff(detections.starts) == 0]
     if len(empty):
         notes.append(f"frames without detections: t = {first_five(empty)}")
-    alone = np.setdiff1d(np.arange(len(detections)), links)
-    if len(alone) and len(detections.frames) > 1:
+    alone = np.setdiff1d(np.arange(len(detections)), graph.links)
+    if (warning := unlinkable(config, graph)) is not None:
+        notes.append(warning)
+    elif len(alone) and len(detections.frames) > 1:
         notes.append(f"detections without any candidate link: {detections.names(alone)} (frame:label)")
+    if (note := hardly_measured(movie)) is not None:
+        notes.append(note)
     try:
         refuse_existing(config.path(config.output.path), overwrite=False)
     except OutputError as error:

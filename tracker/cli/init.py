@@ -11,12 +11,11 @@ from tracker.config_text import relative_to, write_config
 from tracker.errors import ConfigError, MovieError, OutputError
 from tracker.io.ctc import Sequence, find_sequences
 from tracker.io.movies import open_movie
-from tracker.io.points import read_points
+from tracker.io.points import SUFFIXES, read_points
+from tracker.notes import hardly_measured
 from tracker.prepare import measure as measure_config
 from tracker.prepare import read_inputs
 from tracker.reading import pair_frames
-
-_POINT_SUFFIXES = (".csv", ".tsv", ".xml", ".geff")
 
 
 def init(
@@ -43,6 +42,9 @@ def init(
     if measure:
         movie = measure_config(config, read_inputs(config).detections)
         assert movie is not None  # the default preset measures
+        note = hardly_measured(movie)
+        if note is not None and not quiet:
+            tell("note:", note, "yellow")
         config = make_config(
             {**content, "costs": {"measured": movie.numbers.model_dump()}}, name=str(target), folder=target.parent
         )
@@ -56,13 +58,17 @@ def init(
 
 def _data_of(folder: Path, wanted: str | None, quiet: bool) -> dict[str, str]:
     """The [data] paths for a folder or a table of points."""
-    if folder.suffix.lower() in _POINT_SUFFIXES and folder.exists():
+    if folder.suffix.lower() in SUFFIXES and folder.exists():
         return _points(folder)
+    if folder.is_file():
+        raise MovieError(
+            f"{folder} is a file, wanted a folder of images and masks, or a table of points ({', '.join(SUFFIXES)})"
+        )
     if not folder.is_dir():
         raise MovieError(f"there is no folder {folder}. Give a folder of images and masks, or a table of points")
     found = [movie for movie in find_sequences(folder) if movie.segmentation is not None]
     if not found:
-        tables = sorted(path for path in folder.iterdir() if path.suffix.lower() in _POINT_SUFFIXES)
+        tables = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
         if len(tables) == 1:
             return _points(tables[0])
         raise MovieError(

@@ -1,7 +1,7 @@
 """track pins: pins checked, shown, merged, and made from a truth or a result."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -29,10 +29,11 @@ from tracker.cli.common import (
 from tracker.cli.run import with_pins
 from tracker.config import Config, load_config, make_config
 from tracker.detections import Detections
-from tracker.errors import ConfigError, first_five
+from tracker.errors import ConfigError, PinConflictError, first_five
 from tracker.ilp.backends import check_backend
 from tracker.lineage import Lineage
 from tracker.load_result import load_tracks, report_of_run
+from tracker.pin_checks import check_rows
 from tracker.pin_sources import detections_in_order, lineage_over, merge_rows, pins_from_lineage, truth_as_lineage
 from tracker.pin_table import KINDS, PinRow, display_name, meaning
 from tracker.pins import read_pin_rows, read_pins, write_pins
@@ -47,17 +48,30 @@ More = Annotated[list[Path] | None, typer.Option("--pins", help="Another file of
 Target = Annotated[Path, typer.Option("--output", "-o", help="The file of pins to write.")]
 
 
-def check(
-    config: ConfigFile,
-    pins: More = None,
-    settings: Set = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
+def _on_pins(work: Callable[[Config, bool, bool], None]) -> Callable[..., None]:
+    """The command that does `work` with a config that has pins, `as_json` and `quiet`."""
+
+    def command(
+        config: ConfigFile,
+        pins: More = None,
+        settings: Set = None,
+        as_json: Json = False,
+        quiet: Quiet = False,
+        verbose: Verbose = False,
+    ) -> None:
+        configure(quiet, verbose)
+        loaded = load_config(config, settings)
+        loaded = with_pins(loaded, pins) if pins else loaded
+        if not loaded.annotations.pins:
+            raise ConfigError(f"there are no pins: name files in {config} ([annotations] pins), or with --pins FILE")
+        work(loaded, as_json, quiet)
+
+    command.__doc__ = work.__doc__
+    return command
+
+
+def check(loaded: Config, as_json: bool, quiet: bool) -> None:
     """Check pins against the movie and each other, solving included; count them. Exit code 3: they contradict."""
-    configure(quiet, verbose)
-    loaded = _with_some_pins(config, pins, settings)
     check_backend(loaded.solver.backend)
     with progress(quiet or as_json) as say:
         prepared = prepare(loaded, Stopwatch(progress=say))
@@ -65,11 +79,13 @@ def check(
         solve_pinned(prepared.problem, prepared.pins, solver_settings(loaded))
     assert prepared.pins is not None
     table = prepared.pins.table
-    kinds = Counter(KINDS[kind] for kind in table.kind.tolist())
+    different = prepared.pins.different
+    kinds = Counter(KINDS[kind] for kind in table.kind[different].tolist())
     found = {
-        "pins": len(table),
+        "pins": len(different),
+        "duplicates": len(table) - len(different),
         "kinds": {kind: kinds[kind] for kind in KINDS},
-        "with_confidence": int(np.isfinite(table.confidence).sum()),
+        "with_confidence": len(prepared.pins.soft),
         "unanswered": table.unanswered,
         "files": list(table.files),
     }
@@ -79,23 +95,15 @@ def check(
         lines = fact_table()
         for kind in (kind for kind in KINDS if kinds[kind]):
             lines.add_row(kind, f"{kinds[kind]:,}")
-        for name in ("pins", "with_confidence", "unanswered"):
+        repeated = ("duplicates",) if found["duplicates"] else ()
+        for name in ("pins", *repeated, "with_confidence", "unanswered"):
             lines.add_row(name.replace("_", " "), f"{found[name]:,}")
         output().print(lines)
         output().print("no contradictions: a lineage honours them all")
 
 
-def show(
-    config: ConfigFile,
-    pins: More = None,
-    settings: Set = None,
-    as_json: Json = False,
-    quiet: Quiet = False,
-    verbose: Verbose = False,
-) -> None:
+def show(loaded: Config, as_json: bool, quiet: bool) -> None:
     """List the pins of a config with their places and meanings, whether or not they fit the movie."""
-    configure(quiet, verbose)
-    loaded = _with_some_pins(config, pins, settings)
     table = read_pins([loaded.path(path) for path in loaded.annotations.pins])
     rows = [table.row(row) for row in range(len(table))]
     places = [(int(file), int(line)) for file, line in zip(table.file, table.line, strict=True)]
@@ -128,6 +136,11 @@ def merge(
     """Put files of pins together: each row once, and no question that another file answers."""
     configure(quiet, verbose)
     _write(target, merge_rows(read_pin_rows(files)), overwrite, quiet)
+    try:
+        check_rows(read_pins(files))
+    except PinConflictError as error:
+        if not quiet:
+            tell("warning:", f"these pins contradict each other: {error}", "yellow")
 
 
 def from_truth(
@@ -195,14 +208,6 @@ def from_result(
     _write(target, pins, overwrite, quiet)
 
 
-def _with_some_pins(config: Path, pins: list[Path] | None, settings: list[str] | None) -> Config:
-    loaded = load_config(config, settings)
-    loaded = with_pins(loaded, pins) if pins else loaded
-    if not loaded.annotations.pins:
-        raise ConfigError(f"there are no pins: name files in {config} ([annotations] pins), or with --pins FILE")
-    return loaded
-
-
 def _chosen(detections: Detections, order: Path | None, first: int | None, seed: int) -> NDArray[np.int64]:
     """Rows of the detections to speak of; a smaller `first` takes the beginning of what a larger one takes."""
     if order is not None:
@@ -241,8 +246,8 @@ def _row_as_json(row: PinRow) -> dict[str, Any]:
     return {"kind": row.kind, "keys": keys, "value": row.value, "confidence": row.confidence, "note": row.note}
 
 
-pins_app.command("check")(reporting_errors(check))
-pins_app.command("show")(reporting_errors(show))
+pins_app.command("check")(reporting_errors(_on_pins(check)))
+pins_app.command("show")(reporting_errors(_on_pins(show)))
 pins_app.command("merge")(reporting_errors(merge))
 pins_app.command("from-truth")(reporting_errors(from_truth))
 pins_app.command("from-result")(reporting_errors(from_result))

@@ -91,6 +91,8 @@ def run(
         bills = {"explain": [bill_as_json(bill) for bill in done.bills]} if explained else {}
         print_json({**report, **metrics, **bills})
     elif not quiet:
+        for note in done.report["notes"]:
+            tell("note:", note, "yellow")
         for bill in done.bills:
             output().print(bill_tables(bill))
         _print_summary(done, written, beside)

@@ -9,6 +9,7 @@ from rich.table import Table
 
 from tracker.annotations import solve_pinned
 from tracker.cli.common import Json, Overwrite, Quiet, Set, Verbose, configure, output, print_json, progress
+from tracker.cli.run import with_pins
 from tracker.config import load_config
 from tracker.crops import refuse_crops_folder, require_pictures, write_crops
 from tracker.errors import ConfigError, OutputError
@@ -42,6 +43,7 @@ def suggest(
     ] = None,
     fast: Annotated[bool, typer.Option("--fast", help="Lower bounds instead of exact margins: coarser.")] = False,
     seed: Annotated[int, typer.Option(help="For the order random.", min=0)] = 0,
+    pins: Annotated[list[Path] | None, typer.Option("--pins", help="Another file of pins. Repeatable.")] = None,
     overwrite: Overwrite = False,
     settings: Set = None,
     as_json: Json = False,
@@ -59,6 +61,8 @@ def suggest(
     if crop_size is not None and crops is None:
         raise ConfigError("--crop-size says how large the crops are; it needs --crops FOLDER")
     loaded = load_config(config, settings)
+    if pins:
+        loaded = with_pins(loaded, pins)
     if crops is not None:
         require_pictures(loaded.data.segmentation, loaded.data.images)
         refuse_crops_folder(crops, overwrite)

@@ -1,6 +1,7 @@
 """track tune: costs learnt from annotations."""
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,7 +34,10 @@ def tune(
     features: Annotated[str | None, typer.Option(help="auto, all or config: which terms get a weight.")] = None,
     no_search: Annotated[bool, typer.Option("--no-search", help="Only the SSVM.")] = False,
     truth: Annotated[Path | None, typer.Option(help="Ground truth, in place of the config's.")] = None,
-    pins: Annotated[list[Path] | None, typer.Option("--pins", help="Another file of pins. Repeatable.")] = None,
+    pins: Annotated[
+        list[Path] | None,
+        typer.Option("--pins", help="Learn from these pins, not from the config's truth. Repeatable."),
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="Of the search.", min=0)] = None,
     overwrite: Overwrite = False,
     settings: Set = None,
@@ -59,13 +63,21 @@ def tune(
     asked = {"objective": objective, "trials": 0 if no_search else trials, "folds": folds, "features": features,
              "seed": seed}  # fmt: skip
     loaded = _with(loaded, {name: value for name, value in asked.items() if value is not None}, truth)
+    data, unused = loaded.data, None
     if pins:
         loaded = with_pins(loaded, pins)
+        if truth is None and data.truth is not None:
+            unused = data.truth
+            loaded = loaded.model_copy(update={"data": data.model_copy(update={"truth": None})})
     require_matplotlib()
     refuse_existing_tuning(folder, overwrite)
     try:
         with progress(quiet or as_json) as say:
             done = learn_costs(loaded, folder, progress=say)
+            if unused is not None:  # runs with tuned.toml are still scored with it
+                first, *others = done.notes
+                notes = (f"{first}, as --pins asks; not from the truth {unused}", *others)
+                done = replace(done, given=done.given.model_copy(update={"data": data}), notes=notes)
             say("writing")
             report = write_tuning(folder, done)
     except KeyboardInterrupt:

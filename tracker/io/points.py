@@ -10,6 +10,7 @@ from tracker.io.trackmate import read_trackmate
 __all__ = ["PointTable", "read_points"]
 
 TEXT_SUFFIXES = (".csv", ".tsv", ".txt")
+SUFFIXES = (".csv", ".tsv", ".xml", ".geff")  # what is a table of points by its name alone
 
 
 def read_points(path: Path | str, *, lineage: bool = True) -> PointTable:

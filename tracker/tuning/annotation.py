@@ -5,7 +5,7 @@ import numpy as np
 from tracker.config import Annotations, Config
 from tracker.errors import ConfigError, InputError
 from tracker.matching import match_objects
-from tracker.prepare import Prepared, Stopwatch, prepare
+from tracker.prepare import Prepared, Stopwatch, prepare, read_annotations
 from tracker.truth import read_truth
 from tracker.tuning.cost_model import LinearModel
 from tracker.tuning.linear_model import linear_model
@@ -19,7 +19,8 @@ def read_annotated(config: Config, watch: Stopwatch, features: str) -> tuple[Con
     """Read, propose, measure, and find out what is decided.
 
     features: which terms are added, see `with_more_terms`.
-    Returns the config with these terms, the movie, and sentences for people. With a truth, pins are not read.
+    Returns the config with these terms, the movie, and sentences for people. With a truth, pins are checked, but not
+    learnt from.
     Raises ConfigError without truth and pins, TruthError for a truth that does not fit, and what `prepare` raises.
     """
     if config.data.truth is None and not config.annotations.pins:
@@ -30,13 +31,22 @@ def read_annotated(config: Config, watch: Stopwatch, features: str) -> tuple[Con
     by_truth = config.data.truth is not None
     read = config.model_copy(update={"annotations": Annotations()}) if by_truth else config
     prepared = prepare(read, watch)
+    if by_truth:
+        read_annotations(config, prepared.inputs.detections)
     with watch.stage("features", "measuring more features"):
         read, prepared, notes = with_more_terms(read, prepared, features)
         model = linear_model(prepared, read)
     with watch.stage("annotation", "reading the annotation"):
         movie, found = (_from_truth if by_truth else _from_pins)(read, prepared, model)
     given = read.model_copy(update={"annotations": config.annotations})
-    return given, movie, (found, *notes, *model.warnings)
+    return given, movie, (_source(config), found, *notes, *model.warnings)
+
+
+def _source(config: Config) -> str:
+    pins = ", ".join(config.annotations.pins)
+    if config.data.truth is None:
+        return f"learnt from the pins {pins}"
+    return f"learnt from the truth {config.data.truth}" + (f", not from the pins {pins}" if pins else "")
 
 
 def _from_truth(config: Config, prepared: Prepared, model: LinearModel) -> tuple[Annotated, str]:

@@ -110,12 +110,11 @@ class LinearModel:
         cost = self.cost(weights)
         return replace(self.program, cost=cost if loss is None else cost + loss)
 
-    def psi(self, values: NDArray[np.bool_]) -> NDArray[np.float64]:
-        """(K,) joint features of a lineage: sum(cost * values) = weights @ psi(values) + fixed @ values."""
-        return self.psi_by_group(values, np.zeros(self.n_columns, np.int64), 1)[0]
-
     def psi_by_group(self, values: NDArray[np.bool_], group: NDArray[np.int64], n_groups: int) -> NDArray[np.float64]:
-        """(n_groups, K) joint features of the columns of each group.   group: (columns,) number of its group."""
+        """(n_groups, K) joint features of the columns of each group.   group: (columns,) number of its group.
+
+        sum over a group of (cost * values) = weights @ its features + sum over it of (fixed * values).
+        """
         layout, found = self.program.layout, np.zeros((n_groups, len(self.weights)))
         for family, table in self.design.items():
             place = _family(layout, family)

@@ -12,7 +12,7 @@ import numpy as np
 
 import tracker
 from tracker.errors import OutputError
-from tracker.tuning.meaning import meanings
+from tracker.tuning.meaning import meanings, undecided_weights
 from tracker.tuning.quick_score import Score
 from tracker.tuning.tune import BEFORE, Tuned
 from tracker.tuning.tuned_config import moved, render_tuned
@@ -38,7 +38,9 @@ def refuse_existing_tuning(folder: Path, overwrite: bool) -> None:
 def write_tuning(folder: Path, done: Tuned) -> dict[str, Any]:
     """Write the three files, each whole or not at all; returns the content of tuning.json. Raises OutputError."""
     report = make_tuning_report(done)
-    constants, terms = meanings(done.movie.model, done.weights, done.movie.detections.unit)
+    model = done.movie.model
+    undecided = undecided_weights(model, done.movie.target, done.learnt)
+    constants, terms = meanings(model, done.weights, done.movie.detections.unit, undecided)
     config = moved(done.given.model_copy(update={"costs": done.costs}), folder)
     text = render_tuned(config, _title(done), constants, terms)
     content = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n"

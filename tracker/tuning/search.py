@@ -2,7 +2,8 @@
 
 import importlib.util
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -105,9 +106,10 @@ def search(
     distributions: dict[str, BaseDistribution] = {
         one.name: optuna.distributions.FloatDistribution(one.low, one.high, log=one.logarithmic) for one in ranges
     }
-    known = _open_study(database, study)
     ended = [optuna.trial.TrialState.COMPLETE, optuna.trial.TrialState.PRUNED]
-    finished = len(known.get_trials(deepcopy=False, states=ended))
+    with _kept_in(database):
+        known = _open_study(database, study)
+        finished = len(known.get_trials(deepcopy=False, states=ended))
     resumed = min(finished, trials)
     if resumed:
         log.info("%s: %d trials taken over from %s", study, resumed, database)
@@ -116,17 +118,21 @@ def search(
         if number < len(starts):
             params = _params(starts[number], ranges)
             value = float(loss(_weights(params, ranges)))
-            known.add_trial(_ended(params, dict(distributions), value))
+            with _kept_in(database):
+                known.add_trial(_ended(params, dict(distributions), value))
             continue
         own_seed = int(np.random.SeedSequence([seed, number]).generate_state(1)[0])
         known.sampler = optuna.samplers.TPESampler(seed=own_seed, n_startup_trials=_FEWEST_RANDOM)
-        trial = known.ask(dict(distributions))
+        with _kept_in(database):
+            trial = known.ask(dict(distributions))
         value = float(loss(_weights(trial.params, ranges)))
-        if np.isfinite(value):
-            known.tell(trial, value)
-        else:
-            known.tell(trial, state=optuna.trial.TrialState.PRUNED)
-    done = known.get_trials(deepcopy=False, states=ended)[:trials]
+        with _kept_in(database):
+            if np.isfinite(value):
+                known.tell(trial, value)
+            else:
+                known.tell(trial, state=optuna.trial.TrialState.PRUNED)
+    with _kept_in(database):
+        done = known.get_trials(deepcopy=False, states=ended)[:trials]
     losses = np.array([np.inf if trial.value is None else trial.value for trial in done], float)
     best = int(np.argmin(losses))
     return Searched(_weights(done[best].params, ranges), float(losses[best]), losses, resumed)
@@ -144,21 +150,38 @@ def _ended(params: dict[str, float], distributions: "dict[str, BaseDistribution]
 def _open_study(database: Path, name: str) -> "Study":
     """The study of this name, made where there is none; trials that were cut short are marked as failed."""
     import optuna
+
+    database.parent.mkdir(parents=True, exist_ok=True)
+    found = optuna.create_study(
+        study_name=name, storage=f"sqlite:///{database.resolve()}", load_if_exists=True, direction="minimize"
+    )
+    for trial in found.get_trials(deepcopy=False, states=[optuna.trial.TrialState.RUNNING]):
+        found.tell(trial.number, state=optuna.trial.TrialState.FAIL)
+    return found
+
+
+@contextmanager
+def _kept_in(database: Path) -> Iterator[None]:
+    """Turn what goes wrong with the database into an OutputError."""
+    from optuna.exceptions import OptunaError
     from sqlalchemy.exc import SQLAlchemyError
 
     try:
-        database.parent.mkdir(parents=True, exist_ok=True)
-        found = optuna.create_study(
-            study_name=name, storage=f"sqlite:///{database.resolve()}", load_if_exists=True, direction="minimize"
-        )
-        for trial in found.get_trials(deepcopy=False, states=[optuna.trial.TrialState.RUNNING]):
-            found.tell(trial.number, state=optuna.trial.TrialState.FAIL)
-    except (SQLAlchemyError, OSError, RuntimeError) as error:
+        yield
+    except (SQLAlchemyError, OptunaError, OSError, RuntimeError) as error:
         raise OutputError(
-            f"the trials of the search cannot be kept in {database}: {error}. Remove the file to begin anew, or name "
-            "another folder with --output"
+            f"the trials of the search cannot be kept in {database}: {_reason(error)}. Remove the file to begin anew, "
+            "or name another folder with --output"
         ) from error
-    return found
+
+
+def _reason(error: BaseException) -> str:
+    """What SQLite itself says, without the statement that SQLAlchemy shows with it."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    if not isinstance(error, SQLAlchemyError) and isinstance(error.__cause__, SQLAlchemyError):
+        error = error.__cause__
+    return " ".join(str(getattr(error, "orig", None) or error).split()).rstrip(".")
 
 
 def _params(weights: NDArray[np.float64], ranges: Sequence[Range]) -> dict[str, float]:

@@ -104,13 +104,6 @@ def target_from_pins(prepared: Prepared, pins: ResolvedPins) -> Target:
     return _decide(prepared.problem, pins.hard, prepared.inputs.detections.step.astype(np.int64))
 
 
-def restrict(target: Target, step_from: int, step_to: int) -> Target:
-    """The same, with only those columns decided whose detections all lie in the steps [step_from, step_to)."""
-    inside = (target.spans[:, 0] >= step_from) & (target.spans[:, 1] < step_to)
-    decided = target.decided & inside
-    return Target(np.where(decided, target.values, 0).astype(np.int8), decided, target.spans)
-
-
 def cut_target(target: Target, whole: LinearModel, part: LinearModel) -> Target:
     """The target of a model that was cut from `whole` by `LinearModel.cut`.
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracker.config import Config, CostSettings
+from tracker.errors import ConfigError
 from tracker.ilp.backends import SolverSettings
 from tracker.prepare import Progress, Stopwatch
 from tracker.tuning.annotation import read_annotated
@@ -98,9 +99,19 @@ def tune(config: Config, folder: Path, *, progress: Progress = lambda stage: Non
     Features are standardised over the whole movie, which takes no annotation.
     Raises the errors of tracker.errors.
     """
+    if config.solver.backend != "highs":
+        raise ConfigError(
+            f'tuning solves with HiGHS, found solver.backend = "{config.solver.backend}". Set it to "highs"; the tuned '
+            "costs are good for every backend"
+        )
     wanted, watch = config.tuning, Stopwatch(progress=progress)
     given = config
     config, movie, notes = read_annotated(given, watch, wanted.features)
+    if wanted.objective == "division_f1" and movie.truth is not None and not len(movie.truth.lineage.divisions):
+        raise ConfigError(
+            "the objective division_f1 needs true divisions: nothing divides in the truth, in the frames that are "
+            "used. Use aogm, or frames in which cells divide"
+        )
     searching = wanted.trials > 0 and movie.truth is not None
     if searching:
         require_optuna()

@@ -34,10 +34,12 @@ def moved(config: Config, folder: Path) -> Config:
     return config.model_copy(update=changes).at(folder)
 
 
-def render_tuned(config: Config, title: str, constants: Mapping[str, str], terms: Mapping[tuple[str, str], str]) -> str:
+def render_tuned(
+    config: Config, title: str, constants: Mapping[str, str], terms: Mapping[tuple[str, str, str], str]
+) -> str:
     """The config as TOML, with what the costs mean in place of what the keys mean.
 
-    constants: key of [costs] -> its meaning.   terms: (kind, feature) -> its meaning.
+    constants: key of [costs] -> its meaning.   terms: (kind, feature, standardise) -> its meaning.
     """
     lines, section, number = [], "", -1
     for line in render_config(config, title=title).splitlines():
@@ -50,7 +52,7 @@ def render_tuned(config: Config, title: str, constants: Mapping[str, str], terms
             note = constants.get(key)
         elif equals and section == "[[costs.terms]]" and key == "weight":
             term = config.costs.terms[number]
-            note = terms.get((term.on, term.feature))
+            note = terms.get((term.on, term.feature, term.standardise))
         if note is not None:
             line = f"{line.partition('  # ')[0].rstrip():<32}  # {note}"
         lines.append(line)
