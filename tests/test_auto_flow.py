@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from auto_movies import detections
 
-from tracker.auto.flow import local_flow, mutual_nearest, residuals, step_scale
+from tracker.auto.flow import local_flow, mutual_nearest, step_scale
+from tracker.local_motion import residuals
 
 GRID = np.stack(np.meshgrid(np.arange(12) * 10.0, np.arange(12) * 10.0), axis=-1).reshape(-1, 2)
 INNER = ((GRID > 25) & (GRID < 85)).all(axis=1)

@@ -65,7 +65,7 @@ def test_an_empty_frame_is_stepped_over():
 def test_without_a_confident_link_there_is_no_flow(monkeypatch):
     """Only equal distances can bring this about, when each detection chooses another of those as near."""
     nothing = np.empty(0, np.int64)
-    monkeypatch.setattr(local_motion_module, "_mutual_nearest", lambda *_: (nothing, nothing))
+    monkeypatch.setattr(local_motion_module, "mutual_nearest_pairs", lambda *_: (nothing, nothing))
     assert local_motion(movie([[0, 0], [2, 2]], [[0, 2], [2, 0]])).tolist() == [[0, 0]] * 4
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.spatial import cKDTree
 
 from tracker.detections import Detections
+from tracker.local_motion import residuals
 
 Direction = Literal["backward", "forward", "both"]
 _PARENTS_PER_CHUNK = 100_000  # parents whose pairs are gated at once, so that gating bounds the memory
@@ -127,7 +128,7 @@ def _division_pairs(
     graph: CandidateGraph, drift: NDArray[np.float64], pairs_per_parent: int, division_max_distance: float
 ) -> Iterator[NDArray[np.int32]]:
     """Yield (K, 2) pairs of link indices with one parent, gated, chunk by chunk of parents."""
-    step = _steps(graph, drift)
+    step = residuals(graph.detections, graph.links, drift)  # from where the parent is expected
     allowed = np.arange(len(graph.links), dtype=np.int32)
     if math.isfinite(division_max_distance):
         length = np.linalg.norm(step, axis=1)
@@ -141,12 +142,6 @@ def _division_pairs(
         offset = np.arange(len(first)) - np.repeat(np.cumsum(partners) - partners, partners)
         pairs = allowed[np.column_stack([first, first + 1 + offset])]
         yield _nearest_midpoints(graph, step, pairs, pairs_per_parent) if pairs_per_parent else pairs
-
-
-def _steps(graph: CandidateGraph, drift: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(E, D) from where the parent is expected to where the child is."""
-    position, (parent, child) = graph.detections.position, graph.links.T
-    return np.asarray(position[child] - position[parent] - graph.link_gap_frames[:, None] * drift[parent])
 
 
 def _nearest_midpoints(

@@ -35,7 +35,7 @@ def _flow_between(
     flow = np.zeros_like(parents)
     tree = cKDTree(children)
     for _ in range(rounds):
-        parent, child = _mutual_nearest(parents + flow, children, tree)
+        parent, child = mutual_nearest_pairs(parents + flow, tree)
         if not len(parent):
             return flow
         moved = children[child] - parents[parent]
@@ -45,11 +45,18 @@ def _flow_between(
     return flow
 
 
-def _mutual_nearest(
-    parents: NDArray[np.float64], children: NDArray[np.float64], tree: cKDTree
+def mutual_nearest_pairs(
+    parents: NDArray[np.float64], children: cKDTree
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Indices (parent, child) of those that are each other's nearest."""
-    _, child = tree.query(parents)
-    _, parent = cKDTree(parents).query(children)
+    """Indices (parent, child) of the places that are each other's nearest; children as a tree."""
+    _, child = children.query(parents)
+    _, parent = cKDTree(parents).query(children.data)
     mutual = np.flatnonzero(parent[child] == np.arange(len(parents)))
     return mutual, child[mutual]
+
+
+def residuals(detections: Detections, links: NDArray[np.integer], flow: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(E, D) steps of links less the local motion, which goes on at the same pace over frame gaps."""
+    parent, child = links.T
+    gap = (detections.step[child] - detections.step[parent])[:, None]
+    return np.asarray(detections.position[child] - detections.position[parent] - gap * flow[parent])

@@ -16,13 +16,13 @@ from tracker.costs import Costs
 from tracker.evaluate import evaluate, require_traccuracy
 from tracker.exact_margins import exact_margins
 from tracker.explain import Bill, explain, find_row
-from tracker.ilp.backends import SolverSettings, check_backend
+from tracker.ilp.backends import check_backend
 from tracker.ilp.problem import Solution, TrackingProblem
 from tracker.io.result import ResultTables, refuse_existing, write_result
 from tracker.lineage import Lineage, make_lineage
 from tracker.margins import Margins, bound_margins
 from tracker.pin_table import Key
-from tracker.prepare import Progress, Stopwatch, prepare
+from tracker.prepare import Progress, Stopwatch, prepare, solver_settings
 from tracker.run_report import make_report, peak_memory_mb
 from tracker.truth import read_truth
 
@@ -115,12 +115,6 @@ def run(
         folder, tables, masks=inputs.masks, report=finish, metrics=metrics, overwrite=overwrite, extra_files=extra
     )
     return RunResult(lineage, graph, costs, problem, solution, margins, report, metrics, tuple(bills))
-
-
-def solver_settings(config: Config) -> SolverSettings:
-    """The solver's share of a config."""
-    wanted = config.solver
-    return SolverSettings(wanted.backend, wanted.gap, wanted.time_limit_s, wanted.threads, wanted.seed)
 
 
 def to_lineage(graph: CandidateGraph, problem: TrackingProblem, solution: Solution) -> Lineage:

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -133,6 +133,12 @@ def read_inputs(config: Config) -> Inputs:
     return Inputs(found, None, images)
 
 
+def solver_settings(config: Config) -> SolverSettings:
+    """The solver's share of a config."""
+    wanted = config.solver
+    return SolverSettings(wanted.backend, wanted.gap, wanted.time_limit_s, wanted.threads, wanted.seed)
+
+
 def measure(config: Config, detections: Detections) -> MovieModel | None:
     """What the preset auto measures on the movie, with the candidates of the config; None when nothing asks for it."""
     if not config.costs.measures:
@@ -144,12 +150,7 @@ def measure(config: Config, detections: Detections) -> MovieModel | None:
         numbers=config.costs.measured,
         keep=keep,
         detection_cost=0.0 if config.costs.detection == "keep" else config.costs.detection,
-        settings=SolverSettings(
-            gap=config.solver.gap,
-            time_limit_s=config.solver.time_limit_s,
-            threads=config.solver.threads,
-            seed=config.solver.seed,
-        ),
+        settings=replace(solver_settings(config), backend="highs"),
     )
 
 

@@ -22,8 +22,7 @@ from tracker.open_candidates import OpenCandidates, demanded_by
 from tracker.pin_checks import ResolvedPins, resolve_pins
 from tracker.pin_table import PinRow, PinTable, join_pins, meaning, pin_table
 from tracker.pins import read_pins
-from tracker.pipeline import solver_settings
-from tracker.prepare import context_of, measure, propose, read_inputs
+from tracker.prepare import context_of, measure, propose, read_inputs, solver_settings
 
 _NAME = "session"  # what messages call the rows that came through `pin`
 

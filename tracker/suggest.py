@@ -6,13 +6,13 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
 from tracker.candidates import CandidateGraph
 from tracker.detections import Detections
 from tracker.errors import ConfigError
 from tracker.lineage import Lineage
 from tracker.margins import Margins
+from tracker.neighbors import neighbor_distances
 from tracker.pin_table import PinRow
 
 Order = Literal["margin", "confidence", "combined", "random", "diverse"]
@@ -104,13 +104,8 @@ def regions(detections: Detections) -> NDArray[np.int64]:
 
 def spacing(detections: Detections, first: int, last: int) -> float:
     """Median distance to the nearest neighbour in the own frame, over steps first .. last - 1; inf without any."""
-    starts = detections.starts
-    near = [np.empty(0)]
-    for step in range(first, last):
-        place = detections.position[starts[step] : starts[step + 1]]
-        if len(place) > 1:
-            near.append(cKDTree(place).query(place, k=2)[0][:, 1])
-    distance = np.concatenate(near)
+    distance = neighbor_distances(detections, steps=(first, last))[:, 0]
+    distance = distance[np.isfinite(distance)]
     return float(np.median(distance)) if len(distance) else np.inf
 
 

@@ -1,14 +1,13 @@
 """Probability densities that the preset "auto" is made of, as logarithms; and how crowded it is around detections."""
 
-from itertools import pairwise
 from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 from scipy.special import gammaln
 
 from tracker.detections import Detections
+from tracker.neighbors import neighbor_distances
 
 _CROWD = 6  # neighbours that measure how crowded it is
 _Array = NDArray[np.float64]
@@ -40,22 +39,19 @@ def crowding(detections: Detections) -> tuple[_Array, _Array]:
     The second counts the 6 nearest: log(6 / volume of the ball that just holds them). Alone in a frame: the median of
     the others; alone everywhere, or all in one place: as if the next were as far as the movie's places reach, else 1.
     """
-    axes, starts = detections.ndim, detections.starts
-    nearest, density = np.full((2, len(detections)), np.nan)
+    axes = detections.ndim
     unit_ball = log_sphere(axes) - np.log(axes)
-    for first, last in pairwise(starts.tolist()):
-        if last - first < 2:
-            continue
-        place = detections.position[first:last]
-        count = min(_CROWD + 1, last - first)
-        distance = cKDTree(place).query(place, k=np.arange(1, count + 1))[0]
-        with np.errstate(divide="ignore"):
-            nearest[first:last] = distance[:, 1]
-            density[first:last] = np.log(count - 1) - unit_ball - axes * np.log(distance[:, -1])
+    distance = neighbor_distances(detections, _CROWD)
+    others = np.isfinite(distance).sum(axis=1)
+    farthest = distance[np.arange(len(distance)), others - 1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        density = np.log(others) - unit_ball - axes * np.log(farthest)
+    nearest = distance[:, 0]
     reach = float(np.linalg.norm(np.ptp(detections.position, axis=0))) if len(detections) else 0.0
     alone = reach if reach > 0 else 1.0
     lone_density = -unit_ball - axes * np.log(alone)
-    return _filled(nearest, nearest > 0, alone), _filled(density, np.isfinite(density), lone_density)
+    apart = np.isfinite(nearest) & (nearest > 0)
+    return _filled(nearest, apart, alone), _filled(density, np.isfinite(density), lone_density)
 
 
 def _filled(column: _Array, known: NDArray[np.bool_], otherwise: float) -> _Array:

@@ -15,7 +15,7 @@ from scipy.stats import f as fisher
 
 from tracker.auto.channels import channels_of
 from tracker.auto.density import log_student
-from tracker.auto.flow import local_flow, mutual_nearest, residuals, step_scale
+from tracker.auto.flow import local_flow, mutual_nearest, step_scale
 from tracker.auto.model import MovieModel, Surprise, children_together, outlier_share
 from tracker.candidates import CandidateGraph
 from tracker.config_measured import Measured, MeasuredProperty
@@ -23,6 +23,7 @@ from tracker.detections import Detections
 from tracker.ilp.backends import SolverSettings
 from tracker.ilp.problem import make_problem
 from tracker.ilp.solve import solve
+from tracker.local_motion import residuals
 
 ROUNDS = 4
 _TAILS = (2.0, 2.5, 3.0, 4.0, 5.0, 7.0, 10.0)

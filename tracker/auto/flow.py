@@ -8,6 +8,7 @@ from scipy.spatial import cKDTree
 from scipy.stats import chi2
 
 from tracker.detections import Detections
+from tracker.local_motion import mutual_nearest_pairs
 
 NEIGHBORS = 20  # links that a neighbourhood's motion is fitted to
 _ROUNDS = 3
@@ -23,17 +24,9 @@ def mutual_nearest(detections: Detections, flow: NDArray[np.float64]) -> NDArray
         if first == middle or middle == last:
             continue
         moved, later = position[first:middle] + flow[first:middle], position[middle:last]
-        forward, backward = cKDTree(later).query(moved)[1], cKDTree(moved).query(later)[1]
-        own = np.flatnonzero(backward[forward] == np.arange(len(moved)))
-        found.append(np.column_stack([own + first, forward[own] + middle]))
+        parent, child = mutual_nearest_pairs(moved, cKDTree(later))
+        found.append(np.column_stack([parent + first, child + middle]))
     return np.concatenate(found)
-
-
-def residuals(detections: Detections, links: NDArray[np.integer], flow: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(E, D) steps of links less the local motion, which goes on at the same pace over frame gaps."""
-    parent, child = links.T
-    gap = (detections.step[child] - detections.step[parent])[:, None]
-    return np.asarray(detections.position[child] - detections.position[parent] - gap * flow[parent])
 
 
 def step_scale(residual: NDArray[np.float64]) -> float:

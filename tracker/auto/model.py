@@ -23,9 +23,9 @@ from scipy.stats import t as student
 
 from tracker.auto.channels import channels_of
 from tracker.auto.density import crowding, log_sphere, log_student
-from tracker.auto.flow import residuals
 from tracker.config_measured import Measured, MeasuredProperty
 from tracker.detections import Detections
+from tracker.local_motion import residuals
 
 MIDPOINT_TAIL = 4.0
 SEPARATION_TAIL = 5.0

@@ -37,8 +37,7 @@ from tracker.pin_checks import check_rows
 from tracker.pin_sources import detections_in_order, lineage_over, merge_rows, pins_from_lineage, truth_as_lineage
 from tracker.pin_table import KINDS, PinRow, display_name, meaning
 from tracker.pins import read_pin_rows, read_pins, write_pins
-from tracker.pipeline import solver_settings
-from tracker.prepare import Stopwatch, prepare, read_inputs
+from tracker.prepare import Stopwatch, prepare, read_inputs, solver_settings
 from tracker.truth import read_truth
 
 pins_app = typer.Typer(name="pins", help="What people know: check, show, merge and make pins.", no_args_is_help=True)

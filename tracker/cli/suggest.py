@@ -17,8 +17,8 @@ from tracker.exact_margins import exact_margins
 from tracker.margins import bound_margins
 from tracker.pin_table import KINDS
 from tracker.pins import write_pins
-from tracker.pipeline import solver_settings, to_lineage
-from tracker.prepare import Stopwatch, prepare
+from tracker.pipeline import to_lineage
+from tracker.prepare import Stopwatch, prepare, solver_settings
 from tracker.suggest import ORDERS, Order, as_questions
 from tracker.suggest import suggest as rank
 

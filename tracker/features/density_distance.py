@@ -2,11 +2,10 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
-from tracker.detections import Detections
 from tracker.errors import FeatureError
 from tracker.features.context import FeatureContext
+from tracker.neighbors import neighbor_distances
 
 
 def link(context: FeatureContext) -> NDArray[np.float64]:
@@ -33,7 +32,7 @@ def division(context: FeatureContext) -> NDArray[np.float64]:
 
 def _spacing(context: FeatureContext) -> NDArray[np.float64]:
     """(N,) distance to the nearest neighbour in the same frame, in data.unit, > 0."""
-    spacing = _nearest(context.graph.detections)
+    spacing = neighbor_distances(context.graph.detections)[:, 0]
     known = np.isfinite(spacing) & (spacing > 0)
     if known.any():
         return np.where(known, spacing, np.median(spacing[known]))
@@ -43,14 +42,3 @@ def _spacing(context: FeatureContext) -> NDArray[np.float64]:
             "Use the feature 'distance' for a movie of a single cell"
         )
     return spacing
-
-
-def _nearest(detections: Detections) -> NDArray[np.float64]:
-    """(N,) distance to the nearest other detection of the frame, infinite where there is none."""
-    nearest = np.full(len(detections), np.inf)
-    starts = detections.starts
-    for step in np.flatnonzero(np.diff(starts) > 1).tolist():
-        own = slice(int(starts[step]), int(starts[step + 1]))
-        position = detections.position[own]
-        nearest[own] = cKDTree(position).query(position, k=[2])[0][:, 0]
-    return nearest

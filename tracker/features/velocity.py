@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from tracker.errors import FeatureError
 from tracker.features.context import FeatureContext
+from tracker.local_motion import residuals
 
 
 def link(context: FeatureContext) -> NDArray[np.float64]:
@@ -14,10 +15,7 @@ def link(context: FeatureContext) -> NDArray[np.float64]:
     Returns (E,) float >= 0 in data.unit; larger is worse. Source: the usual motion model of linkers, with the median
     of the neighbours' displacements (tracker/local_motion.py) in place of a velocity of the cell itself.
     """
-    flow, position = _flow(context), context.graph.detections.position
-    parent, child = context.graph.links.T
-    gap = context.graph.link_gap_frames[:, None]
-    return np.linalg.norm(position[child] - position[parent] - gap * flow[parent], axis=1)
+    return np.linalg.norm(residuals(context.graph.detections, context.graph.links, _flow(context)), axis=1)
 
 
 def division(context: FeatureContext) -> NDArray[np.float64]:
