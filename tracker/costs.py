@@ -6,10 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tracker.auto.model import MovieModel, Surprise
 from tracker.candidates import CandidateGraph
 from tracker.config import CostSettings, Term
-from tracker.detections import Detections
 from tracker.errors import ConfigError, FeatureError
 from tracker.features import Family, compute_feature
 from tracker.features.context import FeatureContext
@@ -100,7 +98,7 @@ def price(
         totals[term.on] += term.weight * column
     if divisions == "pair" and not any(term.on == "division" for term in terms):
         totals["division"] += totals["link"][graph.division_links].sum(axis=1)
-    appear, disappear = _ends(graph.detections, settings, context.movie)
+    appear, disappear = _ends(context, settings)
     return Costs(
         link=totals["link"],
         division=totals["division"],
@@ -109,24 +107,23 @@ def price(
         disappear=settings.disappear * disappear,
         appear_unit=appear,
         disappear_unit=disappear,
-        split=_split(graph.detections, settings, context.movie) if divisions == "split" else None,
+        split=_split(context, settings) if divisions == "split" else None,
         columns=columns,
         statistics=measured,
     )
 
 
-def _split(detections: Detections, settings: CostSettings, movie: MovieModel | None) -> float:
+def _split(context: FeatureContext, settings: CostSettings) -> float:
     """What a division costs on top of its two links."""
-    return settings.division + (0.0 if movie is None else Surprise(detections).splitting(movie.numbers))
+    return settings.division + (0.0 if context.movie is None else context.surprise.splitting(context.movie.numbers))
 
 
-def _ends(
-    detections: Detections, settings: CostSettings, movie: MovieModel | None
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _ends(context: FeatureContext, settings: CostSettings) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """(N,) what costs.appear and costs.disappear are multiplied with: 1, or the measured surprise; 0 where free."""
+    detections, movie = context.graph.detections, context.movie
     filled = np.diff(detections.starts) > 0
     step = detections.step
-    units = [np.ones(len(detections))] * 2 if movie is None else Surprise(detections).ends(movie.numbers)
+    units = [np.ones(len(detections))] * 2 if movie is None else context.surprise.ends(movie.numbers)
     appear = np.where(np.append(False, filled[:-1])[step], units[0], 0.0)
     disappear = np.where(np.append(filled[1:], False)[step], units[1], 0.0)
     if settings.border_px > 0:

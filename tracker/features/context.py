@@ -1,11 +1,12 @@
 """What a feature may look at."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tracker.auto.model import MovieModel
+from tracker.auto.model import MovieModel, Surprise
 from tracker.candidates import CandidateGraph
 from tracker.errors import FeatureError
 from tracker.io.movie import Movie
@@ -35,6 +36,11 @@ class FeatureContext:
     drifts: dict[tuple[int, int], NDArray[np.int64]] = field(
         default_factory=dict, init=False, compare=False, repr=False
     )
+
+    @cached_property
+    def surprise(self) -> Surprise:
+        """What is around each detection, looked at once for links, divisions and ends."""
+        return Surprise(self.graph.detections)
 
     def column(self, name: str, feature: str) -> NDArray[np.float64]:
         """A detection property, (N, ...). Raises FeatureError naming the feature that wanted it."""

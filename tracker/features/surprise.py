@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from tracker.auto.model import MovieModel, Surprise
+from tracker.auto.model import MovieModel
 from tracker.errors import FeatureError
 from tracker.features.context import FeatureContext
 
@@ -14,7 +14,7 @@ def link(context: FeatureContext) -> NDArray[np.float64]:
     f_uv = -log [p(v | u) / p(v by chance)] from steps, sizes and intensities (docs/auto.md). Returns (E,), either sign;
     larger is worse.
     """
-    return Surprise(context.graph.detections).links(context.graph.links, _model(context))
+    return context.surprise.links(context.graph.links, _model(context))
 
 
 def division(context: FeatureContext) -> NDArray[np.float64]:
@@ -24,7 +24,7 @@ def division(context: FeatureContext) -> NDArray[np.float64]:
     of both signs; larger is worse.
     """
     graph = context.graph
-    return Surprise(graph.detections).divisions(graph.links, graph.division_links, _model(context))
+    return context.surprise.divisions(graph.links, graph.division_links, _model(context))
 
 
 def _model(context: FeatureContext) -> MovieModel:
