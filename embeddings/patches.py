@@ -140,8 +140,8 @@ class PatchReservoir:
     """Batches of patches to train on, out of a few frames that are exchanged now and then.
 
     Every `exchange_steps` steps frames are drawn at random and read one after another, until `frames_held` are or
-    their patches fill `memory_mb`; the patches of a batch are drawn from these with replacement. Where all patches of
-    the movie fit, nothing is ever exchanged. The batch of a step depends on the seed and the step alone.
+    their patches fill `memory_mb`; the patches of a batch are drawn from these. Where all patches of the movie fit,
+    nothing is ever exchanged. The batch of a step depends on the seed and the step alone.
     """
 
     def __init__(
@@ -166,14 +166,35 @@ class PatchReservoir:
         self._everything = len(self._steps) <= frames_held and len(self._rows) <= self._most
         self._held = -1
         self._patches = np.zeros((0, *reader.settings.patch_px), np.float32)
+        self._starts = np.zeros(1, np.int64)  # of each frame held, in the patches, and their end
 
     def __call__(self, step: int) -> NDArray[np.float32]:
-        """(batch_size, *patch_px) of a step of the training."""
+        """(batch_size, *patch_px) of a step of the training, drawn with replacement."""
+        rng = self._hold(step)
+        return self._patches[rng.integers(len(self._patches), size=self._batch_size)]
+
+    def grouped(self, step: int, n_frames: int, each: int) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Patches of a step by frame, (n_frames, each, *patch_px), and where these are padded, (n_frames, each).
+
+        Frames are drawn in proportion to the patches held of them, with replacement; a frame's patches without.
+        Padding is 0.
+        """
+        rng = self._hold(step)
+        count = np.diff(self._starts)
+        patches = np.zeros((n_frames, each, *self._patches.shape[1:]), np.float32)
+        padding = np.ones((n_frames, each), np.bool_)
+        for place, frame in enumerate(rng.choice(len(count), size=n_frames, p=count / count.sum()).tolist()):
+            drawn = self._starts[frame] + rng.permutation(count[frame])[:each]
+            patches[place, : len(drawn)] = self._patches[drawn]
+            padding[place, : len(drawn)] = False
+        return patches, padding
+
+    def _hold(self, step: int) -> np.random.Generator:
+        """Have the frames of a step in memory; the random numbers of its batch."""
         turn = 0 if self._everything else step // self._exchange_steps
         if turn != self._held:
             self._fill(turn)
-        rng = np.random.default_rng([self._seed, 1, step])
-        return self._patches[rng.integers(len(self._patches), size=self._batch_size)]
+        return np.random.default_rng([self._seed, 1, step])
 
     def _fill(self, turn: int) -> None:
         """Read the frames of a turn."""
@@ -189,6 +210,7 @@ class PatchReservoir:
             if not room:
                 break
         self._patches = np.concatenate(drawn)
+        self._starts = np.append(0, np.cumsum([len(patches) for patches in drawn]))
         self._held = turn
 
 

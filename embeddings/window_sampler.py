@@ -148,24 +148,28 @@ class WindowSampler:
     def _draw(self, generator: np.random.Generator) -> Window:
         """One window."""
         chosen = int(generator.choice(len(self.probability), p=self.probability))
-        number, start = int(self._movie[chosen]), int(self._start[chosen])
+        return self._window(int(self._movie[chosen]), int(self._start[chosen]), generator)
+
+    def _window(self, number: int, start: int, generator: np.random.Generator, anchor: int | None = None) -> Window:
+        """A window of these frames; anchor: row of the detection that the crop must hold, default any."""
         movie, n_frames = self.movies[number], self.windows.n_frames
         present = int((np.diff(movie.starts)[start : start + n_frames] > 0).sum())
-        most, low, high, rows = self._try(number, start, generator)
+        most, low, high, rows = self._try(number, start, generator, anchor)
         for _ in range(ATTEMPTS - 1):
             if most == present:
                 break
-            other = self._try(number, start, generator)
+            other = self._try(number, start, generator, anchor)
             if other[0] > most:
                 most, low, high, rows = other
         return Window(number, start, low, high, cap_rows(movie, rows, (low + high) / 2, self.windows, generator))
 
     def _try(
-        self, number: int, start: int, generator: np.random.Generator
+        self, number: int, start: int, generator: np.random.Generator, anchor: int | None
     ) -> tuple[int, NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]]:
         """Number of frames with detections, box and rows of one crop."""
         movie = self.movies[number]
-        low, high = self._crop(movie, self._anchor(number, start, generator), generator)
+        anchor = self._anchor(number, start, generator) if anchor is None else anchor
+        low, high = self._crop(movie, anchor, generator)
         rows = rows_inside(movie, start, self.windows.n_frames, low, high)
         return len(np.unique(movie.step_of(rows))), low, high, rows
 

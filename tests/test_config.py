@@ -72,11 +72,21 @@ def test_defaults():
             {"overlap_shift": "up"},
             "[features] overlap_shift: must be 'none', 'centroid' or 'drift' or a list, found 'up'",
         ),
-        ("embeddings", {}, "[embeddings] path: must be given"),
+        (
+            "embeddings",
+            {},
+            "[embeddings]: give path (a NodeEmbeddings file) or model (a folder that `track train` wrote)",
+        ),
+        (
+            "associations",
+            {},
+            "[associations]: give model (a folder that `track train` wrote), path (an Associations file) or geff (a "
+            "candidate graph with scores)",
+        ),
         (
             "associations",
             {"path": "a.npz", "geff": "b.geff"},
-            "[associations]: give either path (an Associations file) or geff (a candidate graph with scores)",
+            "[associations]: geff brings its own scores; leave out path and model",
         ),
         ("solver", {"gap": -1}, "[solver] gap: must be at least 0, found -1"),
         ("solver", {"time_limit_s": 0}, "[solver] time_limit_s: must be larger than 0, found 0"),

@@ -8,8 +8,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
+from tracker.config_learning import Attrackt, Autoencoder, Finetune, Network, Reid, Trackastra, Training, Windows
 from tracker.config_measured import Measured
 from tracker.config_problems import explain, points_hint
+from tracker.config_scores import AssociationSettings, EmbeddingSettings
 from tracker.config_tuning import Tuning
 from tracker.errors import ConfigError, MissingExtraError
 from tracker.presets import PRESETS
@@ -140,30 +142,6 @@ class Features(_Section):
     """neighbors: the local motion that `velocity` needs, the median displacement of confident links nearby."""
 
 
-class EmbeddingSettings(_Section):
-    """A vector per detection, for the feature embedding_distance."""
-
-    path: str
-    """NodeEmbeddings file (.npz)."""
-
-
-class AssociationSettings(_Section):
-    """A score per link, for the feature association."""
-
-    path: str | None = None
-    """Associations file (.npz)."""
-    geff: str | None = None
-    """Candidate graph of another tool, whose links carry scores."""
-    property: str = "score"
-    """The link property of the geff that holds the score."""
-
-    @model_validator(mode="after")
-    def _one_source(self) -> "AssociationSettings":
-        if (self.path is None) == (self.geff is None):
-            raise ValueError("give either path (an Associations file) or geff (a candidate graph with scores)")
-        return self
-
-
 class Annotations(_Section):
     """What people know about the movie."""
 
@@ -210,6 +188,14 @@ class Config(_Section):
     solver: Solving = Solving()
     tuning: Tuning = Tuning()
     output: Output = Output()
+    training: Training | None = None
+    windows: Windows | None = None
+    network: Network | None = None
+    autoencoder: Autoencoder | None = None
+    reid: Reid | None = None
+    attrackt: Attrackt | None = None
+    trackastra: Trackastra | None = None
+    finetune: Finetune | None = None
     _folder: Path = PrivateAttr(default_factory=Path)
 
     def path(self, value: str) -> Path:

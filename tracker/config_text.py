@@ -66,7 +66,7 @@ def _keys_without_section(model: type[BaseModel]) -> list[str]:
     lines = []
     for key, described in model.model_fields.items():
         default = described.get_default()
-        text = f"# {key} =" + (f" {_toml(default)}" if isinstance(default, str) else "")
+        text = f"# {key} =" + ("" if default is None else f" {_toml(default)}")
         lines.append(f"{text:<32}  # {described.description}")
     return lines
 

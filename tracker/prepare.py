@@ -1,5 +1,6 @@
 """From a config to a priced program: what every command does before it solves."""
 
+import importlib.util
 import logging
 import time
 from collections.abc import Callable, Iterator
@@ -15,8 +16,10 @@ from tracker.auto.fit import measure_movie
 from tracker.auto.model import MovieModel
 from tracker.candidates import CandidateGraph, build_candidates
 from tracker.config import Config
+from tracker.config_scores import AssociationSettings, EmbeddingSettings
 from tracker.costs import Costs, price, to_problem
 from tracker.detections import Detections
+from tracker.errors import MissingExtraError
 from tracker.features.context import FeatureContext
 from tracker.ilp.backends import SolverSettings
 from tracker.ilp.problem import TrackingProblem
@@ -47,6 +50,7 @@ class Prepared:
     """Everything up to the solve. problem: without the certain pins, with the likely ones as costs.
 
     pins: None when the config names no files of pins.   movie: what was measured; None when nothing asks for it.
+    association: (E,) learned score of each link, None where the config names none.
     """
 
     inputs: Inputs
@@ -55,6 +59,7 @@ class Prepared:
     problem: TrackingProblem
     pins: ResolvedPins | None
     movie: MovieModel | None = None
+    association: NDArray[np.float64] | None = None
 
 
 @dataclass
@@ -86,20 +91,21 @@ def prepare(config: Config, watch: Stopwatch) -> Prepared:
     with watch.stage("candidates", "proposing candidates"):
         graph = propose(config, inputs.detections, movie)
     with watch.stage("features", "computing features and costs"):
-        costs = price(context_of(config, inputs, graph, movie), config.costs, divisions=divisions)
+        context = context_of(config, inputs, graph, movie, watch.progress)
+        costs = price(context, config.costs, divisions=divisions)
     if pins is not None:
         with watch.stage("candidates", "adding what pins demand"):
             grown = with_demanded(graph, pins, pairs=divisions == "pair")
         if len(grown.links) > len(graph.links) or len(grown.divisions) > len(graph.divisions):
             with watch.stage("features", "pricing what pins demand"):
-                context = context_of(config, inputs, grown, movie)
+                context = context_of(config, inputs, grown, movie, watch.progress)
                 costs = price(context, config.costs, divisions=divisions, statistics=costs.statistics)
             graph = grown
     with watch.stage("build", "building the program"):
         problem = to_problem(graph, costs, config.costs)
         if pins is not None:
             problem = with_soft_pins(problem, pins, config.annotations.soft_weight)
-    return Prepared(inputs, graph, costs, problem, pins, movie)
+    return Prepared(inputs, graph, costs, problem, pins, movie, context.association)
 
 
 def read_annotations(config: Config, detections: Detections) -> ResolvedPins | None:
@@ -178,17 +184,21 @@ def _propose(
 
 
 def context_of(
-    config: Config, inputs: Inputs, graph: CandidateGraph, movie: MovieModel | None = None
+    config: Config,
+    inputs: Inputs,
+    graph: CandidateGraph,
+    movie: MovieModel | None = None,
+    progress: Progress = lambda stage: None,
 ) -> FeatureContext:
-    """What features look at: the graph, movies, local motion, and learned scores laid onto it."""
+    """What features look at: the graph, movies, local motion, and learned scores laid onto it.
+
+    Scores that a model is to compute are computed here, if they are not there yet.
+    """
     embedding = association = None
     if config.embeddings is not None:
-        embedding = load_embeddings(config.path(config.embeddings.path), inputs.detections)
-    given = config.associations
-    if given is not None and given.path is not None:
-        association = load_associations(config.path(given.path), graph)
-    elif given is not None and given.geff is not None:
-        association = load_geff_scores(config.path(given.geff), given.property, graph)
+        embedding = _embeddings(config, config.embeddings, inputs, progress)
+    if config.associations is not None:
+        association = _associations(config, config.associations, inputs, graph, progress)
     flow = None if movie is None else movie.flow
     if config.features.flow == "neighbors":  # asked for by name, so it goes before what auto measured
         flow = local_motion(graph.detections)
@@ -202,6 +212,36 @@ def context_of(
         movie=movie,
         images=inputs.images,
     )
+
+
+def _embeddings(config: Config, given: EmbeddingSettings, inputs: Inputs, progress: Progress) -> NDArray[np.float64]:
+    if given.model is None:
+        assert given.path is not None
+        return load_embeddings(config.path(given.path), inputs.detections)
+    require_torch("embeddings.model")
+    from tracker.learning.scores import embedding_vectors
+
+    return embedding_vectors(config, inputs, progress)
+
+
+def _associations(
+    config: Config, given: AssociationSettings, inputs: Inputs, graph: CandidateGraph, progress: Progress
+) -> NDArray[np.float64]:
+    if given.geff is not None:
+        return load_geff_scores(config.path(given.geff), given.property, graph)
+    if given.model is None:
+        assert given.path is not None
+        return load_associations(config.path(given.path), graph)
+    require_torch("associations.model")
+    from tracker.learning.scores import association_scores
+
+    return association_scores(config, inputs, graph, progress)
+
+
+def require_torch(what: str) -> None:
+    """Raise MissingExtraError when torch is not installed; `what` needs it."""
+    if importlib.util.find_spec("torch") is None:
+        raise MissingExtraError("torch", "learn", what)
 
 
 def _ctc_masks(path: Path) -> Path:

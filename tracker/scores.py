@@ -41,11 +41,12 @@ def load_associations(path: Path, graph: CandidateGraph) -> NDArray[np.float64]:
     if len(bad):
         named = first_five(f"{t}:{label} -> {t2}:{label2}" for (t, label), (t2, label2) in table.link[bad].tolist())
         raise InputError(f"{path} must hold finite scores; NaN or infinite for {named}. Compute the associations again")
-    ends = np.column_stack([detections.rows_of(table.link[:, end, 0], table.link[:, end, 1]) for end in (0, 1)])
-    known = (ends >= 0).all(axis=1)
-    if len(ends) and not known.any():
+    place = find_links(graph, table.link)
+    if len(place) and not _known(detections, table.link).any():
         raise InputError(f"{path} scores no pair of detections of this movie. Compute the associations of this movie")
-    return lay_on_links(graph, ends[known], table.score[known].astype(np.float64))
+    column = np.zeros(len(graph.links))
+    column[place[place >= 0]] = table.score[place >= 0]
+    return column
 
 
 def load_geff_scores(path: Path, name: str, graph: CandidateGraph) -> NDArray[np.float64]:
@@ -56,12 +57,37 @@ def load_geff_scores(path: Path, name: str, graph: CandidateGraph) -> NDArray[np
 
 def lay_on_links(graph: CandidateGraph, ends: NDArray[np.int64], score: NDArray[np.float64]) -> NDArray[np.float64]:
     """(E,) scores from (M, 2) rows (parent, child); links that are no candidates are passed over."""
-    size = len(graph.detections)
-    key = graph.links[:, 0].astype(np.int64) * size + graph.links[:, 1]  # sorted, as links are
-    wanted = ends[:, 0] * size + ends[:, 1]
-    place = np.minimum(np.searchsorted(key, wanted), max(len(key) - 1, 0))
-    column = np.zeros(len(key))
-    if len(key):
-        hit = key[place] == wanted
-        column[place[hit]] = score[hit]
+    place = _place_of(graph, ends)
+    column = np.zeros(len(graph.links))
+    column[place[place >= 0]] = score[place >= 0]
     return column
+
+
+def find_links(graph: CandidateGraph, link: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(M,) place among the candidate links of (M, 2, 2) pairs of (frame, label), -1 where they are none."""
+    found = graph.detections
+    ends = np.column_stack([found.rows_of(link[:, end, 0], link[:, end, 1]) for end in (0, 1)])
+    return np.where((ends >= 0).all(axis=1), _place_of(graph, ends), -1)
+
+
+def scores_out(graph: CandidateGraph, association: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N,) sum of the scores of the links out of each detection: how many children the scores expect."""
+    sums: NDArray[np.float64] = np.bincount(graph.links[:, 0], weights=association, minlength=len(graph.detections))
+    return sums
+
+
+def _place_of(graph: CandidateGraph, ends: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(M,) place of (M, 2) rows (parent, child) among the links, which are sorted; -1 where they are none."""
+    if not len(graph.links):
+        return np.full(len(ends), -1)
+    size = len(graph.detections)
+    key = graph.links[:, 0].astype(np.int64) * size + graph.links[:, 1]
+    wanted = ends[:, 0] * size + ends[:, 1]
+    place = np.minimum(np.searchsorted(key, wanted), len(key) - 1)
+    return np.where(key[place] == wanted, place, -1)
+
+
+def _known(detections: Detections, link: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(M,) whether both ends of (M, 2, 2) pairs are detections of this movie."""
+    ends = [detections.rows_of(link[:, end, 0], link[:, end, 1]) for end in (0, 1)]
+    return (ends[0] >= 0) & (ends[1] >= 0)

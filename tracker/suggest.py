@@ -14,6 +14,7 @@ from tracker.lineage import Lineage
 from tracker.margins import Margins
 from tracker.neighbors import neighbor_distances
 from tracker.pin_table import PinRow
+from tracker.scores import scores_out
 
 Order = Literal["margin", "confidence", "combined", "random", "diverse"]
 ORDERS: tuple[Order, ...] = ("margin", "confidence", "combined", "random", "diverse")
@@ -168,8 +169,7 @@ def _doubt(
     if order == "margin":
         return -margins.out
     if association is not None:
-        total = np.bincount(graph.links[:, 0], weights=association, minlength=count)
-        other = np.abs(total - lineage.n_children)
+        other = np.abs(scores_out(graph, association) - lineage.n_children)
         if order == "confidence":
             return other
     else:

@@ -1,9 +1,8 @@
 """Multi-head attention that knows where and when the tokens are."""
 
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
 
-from embeddings.nets.pair_geometry import PairGeometry
+from embeddings.nets.pair_geometry import Geometry
 from embeddings.nets.relative_bias import RelativeBias
 from embeddings.nets.rotary_encoding import RotaryEncoding, rotary_channels, rotate
 from embeddings.nets.transformer_config import TransformerConfig
@@ -34,20 +33,13 @@ class Attention(nn.Module):
         elif config.positional == "bias":
             self.pos_bias = RelativeBias(config.heads, config.cutoff_px, config.window_frames, config.bias_bins)
 
-    def forward(self, queries: Tensor, memory: Tensor, geometry: PairGeometry, bias_rows: Tensor | None) -> Tensor:
-        """Both queries and memory: (B, N, d_model), of the same detections.   Returns (B, N, d_model).
-
-        bias_rows: (B, N, N), rows of the table of "bias"; None otherwise.
-        """
+    def forward(self, queries: Tensor, memory: Tensor, geometry: Geometry) -> Tensor:
+        """Both queries and memory: (B, N, d_model), of the same detections.   Returns (B, N, d_model)."""
         q, k, v = self._split(self.q_pro(queries)), self._split(self.k_pro(memory)), self._split(self.v_pro(memory))
         if self.rot_pos_enc is not None:
             cosine, sine = self.rot_pos_enc.angles(geometry.coordinates)
             q, k = rotate(q, cosine, sine), rotate(k, cosine, sine)
-        logit = geometry.logit
-        if self.pos_bias is not None:
-            logit = logit + self.pos_bias(bias_rows)
-        dropout = self.dropout if self.training else 0.0
-        out = scaled_dot_product_attention(q, k, v, attn_mask=logit.to(q.dtype), dropout_p=dropout)
+        out = geometry.attend(q, k, v, self.pos_bias, self.dropout if self.training else 0.0)
         merged: Tensor = self.proj(out.transpose(1, 2).flatten(-2))
         return merged
 

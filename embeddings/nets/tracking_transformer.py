@@ -10,7 +10,9 @@ from torch import Tensor, nn
 from embeddings.nets.errors import ModelError
 from embeddings.nets.feed_forward import FeedForward
 from embeddings.nets.fourier_encoding import FourierEncoding
-from embeddings.nets.pair_geometry import PairGeometry, pair_geometry
+from embeddings.nets.pair_geometry import Geometry, pair_geometry
+from embeddings.nets.relative_bias import RelativeBias
+from embeddings.nets.tiled_geometry import tiled_geometry
 from embeddings.nets.transformer_config import TransformerConfig
 from embeddings.nets.transformer_layers import DecoderLayer, EncoderLayer
 
@@ -57,31 +59,33 @@ class TrackingTransformer(nn.Module):
             window's first frame (`pair_geometry` says why).
         features: (B, N, F) float, or None if the network has none.
         padding: (B, N) bool, True where there is no detection; finite numbers must stand there all the same.
+        A single window without padding, in inference (eval mode, no gradients), is gone through tile by tile where that
+        is faster or its pairs would not fit into memory; the result is the same up to rounding.
         Raises ModelError for shapes that do not fit the network.
         """
         self._check(coordinates, features, padding)
-        config = self.config
-        geometry = pair_geometry(coordinates, padding, cutoff_px=config.cutoff_px, distance_term=config.distance_term)
+        geometry = self._geometry(coordinates, padding)
         code = self.pos_embed(geometry.coordinates)
-        if config.features:
+        if self.config.features:
             code = torch.cat((code, self.feat_embed(features)), dim=-1)
         start = self.norm(self.proj(code))
-        rows = self._bias_rows(geometry)
         encoded = start
         for layer in self.encoder:
-            encoded = layer(encoded, geometry, rows)
+            encoded = layer(encoded, geometry)
         decoded = start
         for layer in self.decoder:
-            decoded = layer(decoded, encoded, geometry, rows)
+            decoded = layer(decoded, encoded, geometry)
         return self.head_x(encoded), self.head_y(decoded)
 
-    def _bias_rows(self, geometry: PairGeometry) -> Tensor | None:
-        """Rows of the tables of "bias", the same in all layers; None for other positional modes."""
-        for layer in (*self.encoder, *self.decoder):
-            if layer.attn.pos_bias is not None:
-                rows: Tensor = layer.attn.pos_bias.rows(geometry.distance_px, geometry.delay_frames)
-                return rows
-        return None
+    def _geometry(self, coordinates: Tensor, padding: Tensor | None) -> Geometry:
+        """All pairs; or, for a single window on a wide field in inference, only those near each other."""
+        tables: list[RelativeBias | None] = [layer.attn.pos_bias for layer in (*self.encoder, *self.decoder)]
+        cutoff_px, term, table = self.config.cutoff_px, self.config.distance_term, tables[0] if tables else None
+        if len(coordinates) == 1 and padding is None and not (self.training or torch.is_grad_enabled()):
+            tiled = tiled_geometry(coordinates, cutoff_px=cutoff_px, distance_term=term, table=table)
+            if tiled is not None:
+                return tiled
+        return pair_geometry(coordinates, padding, cutoff_px=cutoff_px, distance_term=term, table=table)
 
     def _check(self, coordinates: Tensor, features: Tensor | None, padding: Tensor | None) -> None:
         axes, count = 1 + self.config.dimensions, self.config.features

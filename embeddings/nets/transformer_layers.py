@@ -4,7 +4,7 @@ from torch import Tensor, nn
 
 from embeddings.nets.attention import Attention
 from embeddings.nets.feed_forward import FeedForward
-from embeddings.nets.pair_geometry import PairGeometry
+from embeddings.nets.pair_geometry import Geometry
 from embeddings.nets.transformer_config import TransformerConfig
 
 
@@ -19,10 +19,10 @@ class EncoderLayer(nn.Module):
         self.norm1 = nn.LayerNorm(config.d_model)
         self.norm2 = nn.LayerNorm(config.d_model)
 
-    def forward(self, tokens: Tensor, geometry: PairGeometry, bias_rows: Tensor | None) -> Tensor:
+    def forward(self, tokens: Tensor, geometry: Geometry) -> Tensor:
         """tokens: (B, N, d_model).   Returns the same shape."""
         tokens = self.norm1(tokens)
-        tokens = tokens + self.attn(tokens, tokens, geometry, bias_rows)
+        tokens = tokens + self.attn(tokens, tokens, geometry)
         out: Tensor = tokens + self.mlp(self.norm2(tokens))
         return out
 
@@ -39,9 +39,9 @@ class DecoderLayer(nn.Module):
         self.norm2 = nn.LayerNorm(config.d_model)
         self.norm3 = nn.LayerNorm(config.d_model)
 
-    def forward(self, tokens: Tensor, memory: Tensor, geometry: PairGeometry, bias_rows: Tensor | None) -> Tensor:
+    def forward(self, tokens: Tensor, memory: Tensor, geometry: Geometry) -> Tensor:
         """tokens, memory: (B, N, d_model), of the same detections.   Returns the same shape."""
         tokens = self.norm1(tokens)
-        tokens = tokens + self.attn(tokens, self.norm2(memory), geometry, bias_rows)
+        tokens = tokens + self.attn(tokens, self.norm2(memory), geometry)
         out: Tensor = tokens + self.mlp(self.norm3(tokens))
         return out

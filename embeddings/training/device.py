@@ -26,6 +26,11 @@ def choose_device(name: str) -> torch.device:
     return torch.device(name)
 
 
+def use_threads(count: int) -> None:
+    """Compute on so many threads of the CPU, from now on."""
+    torch.set_num_threads(count)
+
+
 def to_device(batch: Any, device: torch.device) -> Any:
     """A batch with its tensors on the device: a tensor, or tuples, lists, mappings and dataclasses of them."""
     if isinstance(batch, Tensor):

@@ -57,7 +57,7 @@ class Run:
         self.parameters = [parameter for parameter in self.model.parameters() if parameter.requires_grad]
         settings = self.settings
         self.optimiser = torch.optim.AdamW(
-            self.parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay
+            self.parameters, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True
         )
         self.began = self.saved_at = time.perf_counter()
         self.first, self.saved = 0, -1

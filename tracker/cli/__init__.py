@@ -4,12 +4,14 @@ import typer
 
 from tracker.cli.check import check
 from tracker.cli.common import reporting_errors
+from tracker.cli.embed import embed
 from tracker.cli.evaluate import evaluate
 from tracker.cli.init import init
 from tracker.cli.pins import pins_app
 from tracker.cli.run import run
 from tracker.cli.simulate import simulate
 from tracker.cli.suggest import suggest
+from tracker.cli.train import train
 from tracker.cli.tune import tune
 
 app = typer.Typer(
@@ -19,7 +21,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (init, check, run, evaluate, suggest, tune, simulate):
+for command in (init, check, run, evaluate, suggest, tune, train, embed, simulate):
     app.command()(reporting_errors(command))
 app.add_typer(pins_app)
 

@@ -16,10 +16,11 @@ from tracker.config_measured import Measured, MeasuredProperty
 from tracker.costs import price, resolve_terms
 from tracker.errors import OutputError, TruthError, first_five
 from tracker.features import known_features
+from tracker.features.context import FeatureContext
 from tracker.ilp.backends import check_backend
 from tracker.io.result import refuse_existing
 from tracker.notes import hardly_measured, unlinkable
-from tracker.prepare import Inputs, context_of, measure, propose, read_annotations, read_inputs
+from tracker.prepare import Inputs, context_of, measure, propose, read_annotations, read_inputs, require_torch
 from tracker.run_report import peak_memory_mb
 
 # Measured on 0.2 to 3.1 million columns. With optional detections one program spans the movie instead of a frame pair.
@@ -58,7 +59,7 @@ def _examine(config: Config) -> dict[str, Any]:
         raise TruthError(f"data.truth: there is no {config.path(config.data.truth)}")
     movie = measure(config, inputs.detections)
     graph = propose(config, inputs.detections, movie)
-    context = context_of(config, inputs, graph, movie)
+    context = _context(config, inputs, graph, movie)
     # Without a single link the price of everything takes no time, but tells what a feature lacks.
     none = CandidateGraph(graph.detections, graph.links[:0], graph.divisions[:0], graph.division_links[:0])
     scores = None if context.association is None else context.association[:0]
@@ -85,6 +86,23 @@ def _examine(config: Config) -> dict[str, Any]:
         },
         "notes": [*_notes(config, inputs, graph, movie), *_lopsided(terms)],
     }
+
+
+def _context(config: Config, inputs: Inputs, graph: CandidateGraph, movie: MovieModel | None) -> FeatureContext:
+    """What features look at. Models are loaded, but compute nothing: zeros stand for what they would."""
+    modelled = {name: getattr(config, name) for name in ("associations", "embeddings")}
+    modelled = {name: given for name, given in modelled.items() if given is not None and given.model is not None}
+    context = context_of(config.model_copy(update=dict.fromkeys(modelled)), inputs, graph, movie)
+    if modelled:
+        require_torch(f"{next(iter(modelled))}.model")
+        from tracker.learning.scores import check_models
+
+        check_models(config, inputs)
+    if "associations" in modelled:
+        context = replace(context, association=np.zeros(len(graph.links)))
+    if "embeddings" in modelled:
+        context = replace(context, embedding=np.zeros((len(inputs.detections), 1)))
+    return context
 
 
 def _notes(config: Config, inputs: Inputs, graph: CandidateGraph, movie: MovieModel | None) -> list[str]:

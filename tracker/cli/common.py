@@ -49,10 +49,11 @@ def configure(quiet: bool, verbose: bool) -> None:
     """Let the library's log messages through to stderr."""
     level = logging.ERROR if quiet else logging.DEBUG if verbose else logging.INFO
     handler = RichHandler(level=level, console=messages(), show_time=False, show_path=False, markup=False)
-    root = logging.getLogger("tracker")
-    root.handlers = [handler]
-    root.setLevel(level)
-    root.propagate = False
+    for package in ("tracker", "embeddings"):
+        root = logging.getLogger(package)
+        root.handlers = [handler]
+        root.setLevel(level)
+        root.propagate = False
 
 
 def reporting_errors(command: Callable[P, None]) -> Callable[P, None]:

@@ -82,9 +82,8 @@ def suggest(
     if prepared.pins is not None:
         answered = prepared.pins.table.kind == KINDS.index("children")
         known[prepared.pins.rows[answered, 0]] = True
-    association = prepared.costs.columns.get(("link", "association"))
     found = rank(
-        lineage, prepared.graph, margins, association,
+        lineage, prepared.graph, margins, prepared.association,
         order=chosen, budget=budget, per_frame=per_frame, per_region=per_region, seed=seed, known=known,
     )  # fmt: skip
     questions = as_questions(lineage, found, {"margin": margins.out})

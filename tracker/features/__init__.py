@@ -15,6 +15,7 @@ from tracker.errors import ConfigError, FeatureError, first_five
 from tracker.features import (
     area_ratio,
     association,
+    association_surprise,
     constant,
     density_distance,
     distance,
@@ -37,6 +38,7 @@ Family = Literal["link", "division", "detection"]
 FEATURES: dict[str, ModuleType] = {
     "area_ratio": area_ratio,
     "association": association,
+    "association_surprise": association_surprise,
     "constant": constant,
     "density_distance": density_distance,
     "distance": distance,

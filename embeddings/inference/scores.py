@@ -1,0 +1,260 @@
+"""Association scores of candidate links by a tracking transformer, averaged over sliding windows."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from embeddings.augment import Augmentation, dihedral_matrices
+from embeddings.batches import Batch, collate
+from embeddings.inference.link_blocks import LinkBlock, LinkBlocks
+from embeddings.losses.parental_softmax import normalise_block
+from embeddings.nets.errors import ModelError
+from embeddings.nets.tiles import in_chunks, pad_rows
+from embeddings.nets.tracking_transformer import TrackingTransformer
+from embeddings.tokens import TokenLayout
+from embeddings.training.device import choose_device, memory_watched
+from embeddings.windows import TokenMovie, Window
+from tracker.errors import ConfigError, InputError, first_five
+
+# Windows of at most so many detections, where calls cost more than arithmetic, go through the network together, so many
+# detections at a time.
+SMALL_TOKENS = 128
+BATCH_TOKENS = 2048
+
+
+@dataclass(frozen=True)
+class ScoreSettings:
+    """How scores are made.
+
+    window_frames: frames W >= 2 that the network sees at a time, None for its own; a shorter movie is one window.
+    variants: 1, or 8: also turned by quarter turns, and flipped, and averaged.
+    threshold: a score below it counts as not seen in that window. The score of a link is the mean over the windows (and
+        variants) in which it was seen, 0 where that is none. 0 is the plain mean over all windows that hold both ends.
+        Trackastra has 0.05, Attrackt 0.01.
+    logit_clamp: logits are held within +- this, None for no limit; Attrackt trains with 20.
+    device: cpu, cuda, mps, or auto, the best there is.
+    max_pairs: pairs of detections of two frames whose scores are in memory at a time; all the parents that compete for
+        256 children always are.
+    Raises ConfigError for values outside these.
+    """
+
+    window_frames: int | None = None
+    variants: Literal[1, 8] = 1
+    threshold: float = 0.0
+    logit_clamp: float | None = None
+    device: str = "auto"
+    max_pairs: int = 2**20
+
+    def __post_init__(self) -> None:
+        """Check the values."""
+        if self.window_frames is not None and self.window_frames < 2:
+            raise ConfigError(f"scores: window_frames must be at least 2, found {self.window_frames}")
+        if self.variants not in (1, 8):
+            raise ConfigError(f"scores: variants must be 1 or 8, found {self.variants}")
+        if not 0 <= self.threshold < 1:
+            raise ConfigError(f"scores: threshold must be in [0, 1), found {self.threshold}")
+        if self.logit_clamp is not None and not self.logit_clamp > 0:
+            raise ConfigError(f"scores: logit_clamp must be a number > 0, found {self.logit_clamp}")
+        if self.max_pairs < 1:
+            raise ConfigError(f"scores: max_pairs must be at least 1, found {self.max_pairs}")
+
+
+_DEFAULT = ScoreSettings()
+
+
+def link_scores(
+    network: TrackingTransformer,
+    movie: TokenMovie,
+    links: NDArray[np.int64],
+    settings: ScoreSettings = _DEFAULT,
+    progress: Callable[[int, int], None] | None = None,
+) -> NDArray[np.float32]:
+    """Scores (E,) in [0, 1] of links (E, 2), rows (parent, child) of the movie, child in a later step, in any order.
+
+    The network looks at every W whole frames in a row, time counted from the first of them. In each window, with
+    Phi the parental softmax of the network's own normalisation, over the detections of the parent's frame that are
+    within its cutoff_px of the child (`normalise_block`),
+
+        score_ij = sum Phi_ij [Phi_ij >= threshold] / number of windows and variants with Phi_ij >= threshold
+
+    Windows without links are left out. A link longer than the cut-off has score 0.
+    Variants turn the movie as one turns a picture: places are counted from the corner of the turned box, so that a
+    movie and its turned or mirrored copy get equal scores.
+
+    progress: called with the number of windows done and of all windows.
+    Raises ModelError where the network does not fit the movie, or gives scores that are not finite; ConfigError where a
+    link spans more frames than a window holds, or the device cannot be used; InputError for links that are none;
+    TrainingError where memory does not suffice.
+    """
+    _check_network(network, movie, settings)
+    _check_links(movie, links)
+    n_frames = min(settings.window_frames or network.config.window_frames, movie.n_frames)
+    _check_gaps(movie, links, n_frames)
+    sums, seen = np.zeros(len(links)), np.zeros(len(links), np.int64)
+    if not len(links):
+        return sums.astype(np.float32)
+    device = choose_device(settings.device)
+    blocks = LinkBlocks(movie, links, network.config.cutoff_px)
+    starts = [start for start in range(movie.n_frames - n_frames + 1) if blocks.holds_links(start, n_frames)]
+    done = 0
+    with _ready(network, device), torch.inference_mode():
+        for group in _groups(movie, starts, n_frames):
+            blocks.forget(group[0].start)
+            with memory_watched(device, group[0].start, "max_pairs or window_frames"):
+                for batch in _variants(group, movie, settings.variants):
+                    for link, score in _batch_scores(network, batch.to(device), group, blocks, n_frames, settings):
+                        counts = score >= settings.threshold
+                        np.add.at(sums, link[counts], score[counts])
+                        np.add.at(seen, link[counts], 1)
+            done += len(group)
+            if progress is not None:
+                progress(done, len(starts))
+    return (sums / np.maximum(seen, 1)).astype(np.float32)
+
+
+def _batch_scores(
+    network: TrackingTransformer,
+    batch: Batch,
+    group: list[Window],
+    blocks: LinkBlocks,
+    n_frames: int,
+    settings: ScoreSettings,
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
+    """Links and their scores in the windows of a batch; a link comes once for each window that holds it."""
+    parent, child = network.embed(
+        batch.coordinates,
+        batch.tokens if network.config.features else None,
+        batch.padding if len(group) > 1 else None,
+    )
+    parent, child, places = parent.flatten(0, 1), child.flatten(0, 1), batch.coordinates[..., 1:].flatten(0, 1)
+    # Windows are whole frames, so rows of the movie and of the batch differ by a constant.
+    work: list[tuple[int, LinkBlock]] = [
+        (number * batch.padding.shape[1] - int(window.rows[0]), block)
+        for number, window in enumerate(group)
+        for block in blocks.of_window(window.start, n_frames)
+    ]
+    sizes = np.array([(len(block.parents), len(block.children)) for _, block in work]).reshape(-1, 2)
+    for some in in_chunks(sizes[:, 1], sizes[:, 0], settings.max_pairs):
+        here = [work[place] for place in some]
+        (parents, parents_real), (children, children_real) = (
+            tuple(torch.from_numpy(array).to(parent.device) for array in pad_rows(rows))
+            for rows in ([block.parents + by for by, block in here], [block.children + by for by, block in here])
+        )
+        logits = parent[parents] @ child[children].mT
+        if settings.logit_clamp is not None:
+            logits = logits.clamp(-settings.logit_clamp, settings.logit_clamp)
+        distance_px = torch.cdist(places[parents], places[children], compute_mode="donot_use_mm_for_euclid_dist")
+        allowed = (distance_px <= network.config.cutoff_px) & parents_real.unsqueeze(2) & children_real.unsqueeze(1)
+        phi = normalise_block(logits, allowed, network.config.normalisation)
+        number = np.repeat(np.arange(len(here)), [len(block.link) for _, block in here])
+        wanted = np.stack(
+            [
+                number,
+                np.concatenate([block.parent_slot for _, block in here]),
+                np.concatenate([block.child_slot for _, block in here]),
+            ]
+        )
+        picked: Tensor = phi[tuple(torch.from_numpy(wanted).to(phi.device))]
+        score: NDArray[np.float32] = picked.float().cpu().numpy()
+        if not np.isfinite(score).all():
+            raise ModelError(
+                f"the network gives scores that are not finite in the windows from step {group[0].start} on: its "
+                "weights or the tokens are not finite; train it again with a lower learning rate"
+            )
+        yield np.concatenate([block.link for _, block in here]), score
+
+
+def _groups(movie: TokenMovie, starts: list[int], n_frames: int) -> Iterator[list[Window]]:
+    """Windows that go through the network together: one, or several small ones."""
+    group: list[Window] = []
+    longest = 0
+    for start in starts:
+        rows = np.arange(movie.starts[start], movie.starts[start + n_frames])
+        longest = max(longest, len(rows))
+        if group and (longest > SMALL_TOKENS or (len(group) + 1) * longest > BATCH_TOKENS):
+            yield group
+            group, longest = [], len(rows)
+        group.append(Window(0, start, movie.low_px, movie.high_px, rows))
+    if group:
+        yield group
+
+
+def _variants(group: list[Window], movie: TokenMovie, variants: int) -> Iterator[Batch]:
+    """The windows as they are, and the other variants."""
+    yield collate(group, (movie,))
+    centre = np.zeros(movie.ndim)
+    centre[-2:] = (movie.low_px + movie.high_px) / 2
+    for matrix in dihedral_matrices(movie.ndim)[1:variants]:
+        # The corner of the turned box takes the place of that of the box.
+        shift = np.abs(matrix) @ centre - centre
+        turned = [
+            Augmentation(matrix, centre, np.tile(shift, (movie.n_frames, 1)), np.zeros((len(window), movie.ndim)))
+            for window in group
+        ]
+        yield collate(group, (movie,), augmentations=turned)
+
+
+@contextmanager
+def _ready(network: TrackingTransformer, device: torch.device) -> Iterator[None]:
+    """The network on the device and in eval mode, afterwards as it was."""
+    training, before = network.training, next(network.parameters()).device
+    network.eval().to(device)
+    try:
+        yield
+    finally:
+        network.train(training).to(before)
+
+
+def _check_network(network: TrackingTransformer, movie: TokenMovie, settings: ScoreSettings) -> None:
+    config = network.config
+    if movie.ndim != config.dimensions:
+        raise ModelError(
+            f"the network is for {config.dimensions}-D movies, {movie.name} is {movie.ndim}-D: name a model trained on "
+            f"{movie.ndim}-D movies"
+        )
+    found = movie.tokens.shape[1]
+    if found != config.features:
+        raise ModelError(
+            f"the network was made for {config.features} features per detection, {movie.name} has {found}: name a "
+            "model trained with these"
+        )
+    known = TokenLayout(movie.ndim).size
+    if settings.variants != 1 and found not in (0, known):
+        raise ConfigError(
+            f"scores: variants = {settings.variants} turns the {known} tokens of a {movie.ndim}-D movie, or none, and "
+            f"{movie.name} has {found} other features; set variants = 1"
+        )
+
+
+def _check_links(movie: TokenMovie, links: NDArray[np.int64]) -> None:
+    if links.ndim != 2 or links.shape[1] != 2 or links.dtype.kind not in "iu":
+        raise InputError(f"links must be (E, 2) whole numbers, found {links.shape} of {links.dtype}")
+    outside = ((links < 0) | (links >= len(movie))).any(axis=1)
+    if outside.any():
+        raise InputError(
+            f"links must name rows 0 to {len(movie) - 1} of {movie.name}, but these do not: "
+            f"{first_five(map(tuple, links[outside].tolist()))}"
+        )
+    step = movie.step_of(links)
+    backward = step[:, 0] >= step[:, 1]
+    if backward.any():
+        raise InputError(
+            f"links must lead from a parent to a child in a later step of {movie.name}, but these rows do not: "
+            f"{first_five(map(tuple, links[backward].tolist()))}"
+        )
+
+
+def _check_gaps(movie: TokenMovie, links: NDArray[np.int64], n_frames: int) -> None:
+    step = movie.step_of(links)
+    widest = int((step[:, 1] - step[:, 0]).max(initial=0))
+    if widest >= n_frames:
+        raise ConfigError(
+            f"links over {widest} frames never lie in a window of {n_frames} frames: make candidates.max_frame_gap at "
+            f"most {n_frames - 1}, or the window longer (window_frames)"
+        )

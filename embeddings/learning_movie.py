@@ -1,0 +1,50 @@
+"""A movie as the learned methods take it: to learn from, or to be scored."""
+
+import hashlib
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embeddings.windows import TokenMovie, token_movie
+from tracker.detections import Detections
+from tracker.io.movie import Movie
+
+
+@dataclass(frozen=True)
+class LearningMovie:
+    """Detections with the movies they came from, None where not given.
+
+    truth: tracklet (N,) of each detection's true object, and parent of each tracklet (K,), as of
+        `embeddings.windows.truth_of_detections`; None where it is not known or not to be looked at.
+    name: for messages and provenance.
+    """
+
+    detections: Detections
+    images: Movie | None = None
+    masks: Movie | None = None
+    truth: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None
+    name: str = "the movie"
+
+    @cached_property
+    def tokens(self) -> TokenMovie:
+        """What a tracking transformer sees of it; of points without shape, their places alone (F = 0).
+
+        Raises FeatureError where a property is missing or not finite.
+        """
+        found = self.detections
+        tokens = None if "inertia_tensor_px2" in found.properties else np.zeros((len(found), 0), np.float32)
+        return token_movie(found, tokens, truth=self.truth, name=self.name)
+
+    @cached_property
+    def digest(self) -> str:
+        """Tells one set of detections from another: 16 hexadecimal digits of keys, places and properties."""
+        found = self.detections
+        known = [(name, found.properties[name]) for name in sorted(found.properties)]
+        keys = ("frames", "scale", "frame", "label", "position")
+        content = hashlib.sha256()
+        for name, array in [*((key, getattr(found, key)) for key in keys), *known]:
+            content.update(name.encode())
+            content.update(np.ascontiguousarray(array).tobytes())
+        return content.hexdigest()[:16]

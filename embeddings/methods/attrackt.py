@@ -1,0 +1,194 @@
+"""Attrackt: associations learnt without a single link (Lalit and Funke, ICCV Workshops 2025).
+
+The network sees places and shapes; its associations are good where they carry what earlier detections look like (the
+latent vector of an auto-encoder) to the later ones. The vectors are in the loss only: at inference no image is needed.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from embeddings.batches import Batch
+from embeddings.learning_movie import LearningMovie
+from embeddings.losses import ReconstructionLoss, parental_softmax, transitive_loss
+from embeddings.methods.tracking import MEMORY_KEYS, Recipe, new_network, provenance, whole_windows, window_batches
+from embeddings.nets.model_folder import StoredModel, fill_weights, read_model_folder, write_model_folder
+from embeddings.nets.saved_transformer import save_model
+from embeddings.table import NodeEmbeddings
+from embeddings.train import TrainingResult, train
+from embeddings.training.history import Progress
+from tracker.errors import ConfigError, InputError
+
+METHOD = "attrackt"
+#: Logits are held in this range before they are normalised, in training and inference alike.
+LOGIT_CLAMP = 20.0
+_RECONSTRUCTION = "reconstruction"
+
+
+@dataclass(frozen=True)
+class AttracktSettings:
+    """transitive_weight: lambda, weight of the transitive loss.   hidden: width of m_E and m_D.
+
+    standardise: bring every channel of the vectors to mean 0 and variance 1 over the movies, so that lambda and the
+        learning rate do not depend on how bright an image is; the published code does not.
+    Raises ConfigError.
+    """
+
+    transitive_weight: float = 0.1
+    hidden: int = 128
+    standardise: bool = False
+
+    def __post_init__(self) -> None:
+        """Check ranges."""
+        if not 0 <= self.transitive_weight < np.inf:
+            raise ConfigError(f"attrackt: transitive_weight must not be negative, found {self.transitive_weight}")
+        if self.hidden < 1:
+            raise ConfigError(f"attrackt: hidden must be at least 1, found {self.hidden}")
+
+
+@dataclass(frozen=True)
+class AttracktBatch:
+    """windows: B windows of N tokens.   embedding: (B, N, C) what each detection looks like, 0 where padded."""
+
+    windows: Batch
+    embedding: Tensor
+
+
+class AttracktModel(nn.Module):
+    """The network, and what is learnt along with it: m_E and m_D."""
+
+    def __init__(self, network: nn.Module, channels: int, max_gap_frames: int, settings: AttracktSettings) -> None:
+        """network: a tracking transformer, or anything that takes and gives the same."""
+        super().__init__()
+        self.network = network
+        self.reconstruction = ReconstructionLoss(channels, max_gap_frames, settings.hidden)
+        self.transitive_weight = settings.transitive_weight
+
+    def scores(self, batch: Batch) -> Tensor:
+        """Phi (B, N, N)."""
+        logits = self.network(batch.coordinates, batch.tokens, batch.padding)
+        return parental_softmax(logits.float().clamp(-LOGIT_CLAMP, LOGIT_CLAMP), batch.frame, batch.padding)
+
+
+def attrackt_loss(model: nn.Module, batch: AttracktBatch) -> Tensor:
+    """L = L_reconstruction + transitive_weight * L_transitive, of the quiet parental softmax."""
+    assert isinstance(model, AttracktModel)
+    windows = batch.windows
+    phi = model.scores(windows)
+    loss: Tensor = model.reconstruction(phi, batch.embedding, windows.frame, windows.padding)
+    if model.transitive_weight:
+        loss = loss + model.transitive_weight * transitive_loss(phi, windows.frame, windows.padding)
+    return loss
+
+
+def train_attrackt(
+    movies: Sequence[LearningMovie],
+    embeddings: Sequence[NodeEmbeddings],
+    folder: Path,
+    *,
+    recipe: Recipe,
+    settings: AttracktSettings | None = None,
+    resume: bool = False,
+    watch: Callable[[Progress], None] | None = None,
+) -> TrainingResult:
+    """Train on movies without looking at any link, and write the model to `folder`.
+
+    embeddings: a vector for every detection of each movie, of the auto-encoder or any other method.
+    Raises InputError where movies and vectors do not fit, and what `train` and `WindowSampler` raise.
+    """
+    settings = settings or AttracktSettings()
+    recipe = recipe.fitted(movies)
+    vectors = aligned_vectors(movies, embeddings, standardise=settings.standardise)
+    batches = window_batches(recipe, movies, target=False)
+    network = new_network(recipe.network, recipe.training.seed)
+    model = new_model(network, vectors[0].shape[1], recipe, settings)
+    held_out = [with_embedding(batch, vectors) for batch in whole_windows(recipe, movies, target=False)]
+    done = train(
+        model,
+        lambda step: with_embedding(batches[step], vectors),
+        attrackt_loss,
+        recipe.training,
+        folder,
+        held_out=held_out if recipe.validate else None,
+        identity={**recipe.identity(movies), "attrackt": asdict(settings)},
+        resume=resume,
+        watch=watch,
+        memory_keys=MEMORY_KEYS,
+    )
+    more = {
+        "attrackt": asdict(settings),
+        "logit_clamp": LOGIT_CLAMP,
+        "embeddings": [table.method for table in embeddings],
+    }
+    about = provenance(METHOD, movies, recipe, done, more)
+    save_reconstruction(model.reconstruction, folder)
+    save_model(network.cpu(), folder, about)
+    return done
+
+
+def new_model(network: nn.Module, channels: int, recipe: Recipe, settings: AttracktSettings) -> AttracktModel:
+    """A network with m_E and m_D made new from the seed, over all gaps of a window."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(recipe.training.seed + 1)
+        return AttracktModel(network, channels, recipe.windows.n_frames - 1, settings)
+
+
+def with_embedding(batch: Batch, vectors: Sequence[Tensor]) -> AttracktBatch:
+    """The batch with the vectors (N, C) of its movies' detections."""
+    rows = batch.rows.clamp_min(0)
+    own = [vectors[number][rows[place]] for place, number in enumerate(batch.movie.tolist())]
+    return AttracktBatch(batch, torch.stack(own).masked_fill_(batch.padding.unsqueeze(-1), 0))
+
+
+def save_reconstruction(loss: ReconstructionLoss, folder: Path) -> None:
+    """Write m_E and m_D beside the network: fine-tuning goes on with them."""
+    sizes = {
+        "channels": loss.encode.expand.in_features,
+        "hidden": loss.encode.expand.out_features,
+        "max_gap_frames": loss.max_gap_frames,
+    }
+    write_model_folder(folder / _RECONSTRUCTION, StoredModel(_RECONSTRUCTION, sizes, loss.state_dict()))
+
+
+def load_reconstruction(folder: Path) -> ReconstructionLoss:
+    """What `save_reconstruction` wrote. Raises ModelError."""
+    stored = read_model_folder(folder / _RECONSTRUCTION, _RECONSTRUCTION)
+    loss = ReconstructionLoss(**stored.config)
+    fill_weights(loss, stored.weights, folder)
+    return loss
+
+
+def aligned_vectors(
+    movies: Sequence[LearningMovie], embeddings: Sequence[NodeEmbeddings], *, standardise: bool
+) -> list[Tensor]:
+    """(N, C) vectors of each movie, in the order of its detections; standardised over all movies where asked.
+
+    Raises InputError where a detection has none, or they differ in length.
+    """
+    if len(movies) != len(embeddings):
+        raise InputError(f"every movie needs embeddings; there are {len(movies)} movies and {len(embeddings)} tables")
+    ordered: list[NDArray[np.float32]] = []
+    for movie, table in zip(movies, embeddings, strict=True):
+        rows = movie.detections.rows_of(table.key[:, 0], table.key[:, 1])
+        found = np.full((len(movie.detections), table.vector.shape[1]), np.nan, np.float32)
+        found[rows[rows >= 0]] = table.vector[rows >= 0]
+        bad = np.flatnonzero(~np.isfinite(found).all(axis=1))
+        if len(bad):
+            raise InputError(
+                f"every detection of {movie.name} needs a finite vector; none for frame:label "
+                f"{movie.detections.names(bad)}. Embed this movie again"
+            )
+        ordered.append(found)
+    if len({found.shape[1] for found in ordered}) > 1:
+        lengths = ", ".join(str(found.shape[1]) for found in ordered)
+        raise InputError(f"the embeddings of all movies must be equally long, found {lengths}")
+    if standardise:
+        every = np.concatenate(ordered)
+        mean, std = every.mean(axis=0), every.std(axis=0)
+        ordered = [(found - mean) / np.where(std > 0, std, 1) for found in ordered]
+    return [torch.from_numpy(found) for found in ordered]

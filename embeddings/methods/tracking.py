@@ -1,0 +1,122 @@
+"""What all trainings of the tracking transformer share: from movies to windows to a model folder."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from embeddings.augment import AugmentSettings, augment_level
+from embeddings.batches import Batch, TrainingBatches, collate
+from embeddings.learning_movie import LearningMovie
+from embeddings.nets.tracking_transformer import TrackingTransformer
+from embeddings.nets.transformer_config import TransformerConfig
+from embeddings.train import TrainingResult
+from embeddings.training.settings import TrainingSettings
+from embeddings.window_sampler import SamplerSettings, WindowSampler
+from embeddings.windows import WindowSettings, covering_windows
+from tracker.errors import ConfigError, InputError
+
+MEMORY_KEYS = "windows.batch_size, windows.crop_px, windows.max_tokens or network.d_model"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How a tracking transformer is trained, whatever the loss.
+
+    network: its sizes; dimensions and features are taken from the movies.   windows, sampler: what it is shown.
+    augmentation: None = nothing is changed.   training: of the loop.
+    validate: "movie" looks at un-augmented, uncropped windows of the movies every `validate_steps`, and keeps the
+        weights with the lowest loss there, as published; "none" keeps the last.
+    """
+
+    network: TransformerConfig = field(default_factory=TransformerConfig)
+    windows: WindowSettings = field(default_factory=WindowSettings)
+    sampler: SamplerSettings = field(default_factory=SamplerSettings)
+    augmentation: AugmentSettings | None = field(default_factory=lambda: augment_level(2))
+    training: TrainingSettings = field(default_factory=lambda: TrainingSettings(steps=1_000_000, warmup_steps=10_000))
+    validate: bool = False
+
+    def fitted(self, movies: Sequence[LearningMovie]) -> "Recipe":
+        """The same for the axes and tokens of these movies. Raises InputError where there is none."""
+        if not movies:
+            raise InputError("there is no movie to learn from")
+        tokens = movies[0].tokens
+        sizes = replace(
+            self.network,
+            dimensions=tokens.ndim,
+            features=tokens.tokens.shape[1],
+            window_frames=self.windows.n_frames,
+        )
+        return replace(self, network=sizes)
+
+    def identity(self, movies: Sequence[LearningMovie]) -> dict[str, Any]:
+        """What a resumed training must share, beside the settings of the loop."""
+        return {
+            "network": self.network.as_mapping(),
+            "windows": asdict(self.windows),
+            "sampler": asdict(self.sampler),
+            "augmentation": None if self.augmentation is None else asdict(self.augmentation),
+            "movies": {str(number): movie.digest for number, movie in enumerate(movies)},
+        }
+
+
+def new_network(config: TransformerConfig, seed: int) -> TrackingTransformer:
+    """A network whose weights depend on the seed alone."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return TrackingTransformer(config)
+
+
+def window_batches(recipe: Recipe, movies: Sequence[LearningMovie], *, target: bool) -> TrainingBatches:
+    """Batches to learn from, one for each step of the training; target: with who descends from whom."""
+    tokens = [movie.tokens for movie in movies]
+    sampler = WindowSampler(tokens, recipe.windows, recipe.sampler, seed=recipe.training.seed)
+    return TrainingBatches(sampler, recipe.training.steps, augment_settings=recipe.augmentation, target=target)
+
+
+def whole_windows(recipe: Recipe, movies: Sequence[LearningMovie], *, target: bool) -> list[Batch]:
+    """The movies in uncropped windows that do not overlap, un-augmented: what the training is validated on."""
+    tokens = [movie.tokens for movie in movies]
+    windows = replace(recipe.windows, crop_px=None)
+    stride = max(recipe.windows.n_frames - 1, 1)
+    return [
+        collate([window], tokens, target=target)
+        for number, movie in enumerate(tokens)
+        for window in covering_windows(movie, windows, number=number, stride_frames=stride)
+    ]
+
+
+def provenance(
+    method: str, movies: Sequence[LearningMovie], recipe: Recipe, done: TrainingResult, more: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Where a model comes from, for model.json."""
+    found = done.held_out_loss
+    return {
+        "method": method,
+        "movies": [
+            {"name": movie.name, "detections": len(movie.detections), "digest": movie.digest} for movie in movies
+        ],
+        "windows": asdict(recipe.windows),
+        "sampler": asdict(recipe.sampler),
+        "augmentation": None if recipe.augmentation is None else asdict(recipe.augmentation),
+        "training": asdict(recipe.training),
+        "stopped": done.stopped,
+        "steps": done.steps,
+        "loss": None if done.loss != done.loss else done.loss,
+        "best_step": done.best_step,
+        "held_out_loss": None if found != found else found,
+        "seconds": done.seconds,
+        "device": done.device,
+        "torch": torch.__version__,
+        **more,
+    }
+
+
+def check_out_of_the_way(folder: Path, *, resume: bool) -> None:
+    """Refuse a folder that holds something else than a training. Raises ConfigError."""
+    if folder.is_file():
+        raise ConfigError(f"{folder} is a file, wanted a folder for the model")
+    if not resume and (folder / "model.json").exists():
+        raise ConfigError(f"{folder} holds a model already. Name another folder, or go on with it by --resume")

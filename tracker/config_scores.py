@@ -1,0 +1,62 @@
+"""Sections for learned scores: read from files, or computed by a model when they are not there."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+class EmbeddingSettings(_Section):
+    """A vector per detection, for the feature embedding_distance."""
+
+    path: str | None = None
+    """NodeEmbeddings file (.npz); with model: where they are kept, default <output.path>.embeddings.npz."""
+    method: Literal["autoencoder", "reid"] | None = None
+    """What the model must be; default whatever it is."""
+    model: str | None = None
+    """Model folder (`track train`) that computes the vectors when they are not there."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where the model runs."""
+
+    @model_validator(mode="after")
+    def _some_source(self) -> "EmbeddingSettings":
+        if self.path is None and self.model is None:
+            raise ValueError("give path (a NodeEmbeddings file) or model (a folder that `track train` wrote)")
+        return self
+
+
+class AssociationSettings(_Section):
+    """A score per link, for the features association and association_surprise."""
+
+    path: str | None = None
+    """Associations file (.npz); with model: where they are kept, default <output.path>.associations.npz."""
+    geff: str | None = None
+    """Instead: candidate graph of another tool, whose links carry scores."""
+    property: str = "score"
+    """The link property of the geff that holds the score."""
+    method: Literal["attrackt", "trackastra", "finetune"] | None = None
+    """What the model must be; default whatever it is."""
+    model: str | None = None
+    """Model folder (`track train`, or a Trackastra release) that computes the scores when they are not there."""
+    variants: Literal[1, 8] = 8
+    """8: the mean over the movie turned and flipped in all ways; 1: as it is, eight times as fast."""
+    threshold: Share = 0.0
+    """Scores below this count as not seen in a window (Attrackt 0.01, Trackastra 0.05); 0 = plain means."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where the model runs."""
+
+    @model_validator(mode="after")
+    def _one_source(self) -> "AssociationSettings":
+        if self.geff is not None and (self.path is not None or self.model is not None):
+            raise ValueError("geff brings its own scores; leave out path and model")
+        if self.path is None and self.geff is None and self.model is None:
+            raise ValueError(
+                "give model (a folder that `track train` wrote), path (an Associations file) or geff (a candidate "
+                "graph with scores)"
+            )
+        return self

@@ -1,0 +1,122 @@
+"""Fine-tuning a model with the pins of a config and its current solution."""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from embeddings.known_pairs import KnownLinks, known_links_of_lineage, known_links_of_pins, pseudo_labelled
+from embeddings.learning_movie import LearningMovie
+from embeddings.methods.attrackt import load_reconstruction
+from embeddings.methods.finetune import FinetuneSettings, Unsupervised, train_finetune
+from embeddings.methods.load import load_tracking_model
+from embeddings.train import TrainingResult
+from embeddings.training.history import Progress
+from tracker.annotations import solve_pinned
+from tracker.config import Config, load_config
+from tracker.config_learning import Attrackt, Finetune
+from tracker.config_scores import AssociationSettings
+from tracker.errors import ConfigError
+from tracker.learning.movies import learning_movie
+from tracker.learning.patch_methods import copy_patch_model, embed_with
+from tracker.learning.recipes import recipe
+from tracker.pipeline import to_lineage
+from tracker.prepare import Stopwatch, prepare, solver_settings
+from tracker.scores import scores_out
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Annotated:
+    """A movie with what its pins say, and what its solution makes believe."""
+
+    movie: LearningMovie
+    annotated: KnownLinks
+    believed: KnownLinks
+
+
+def finetune(config: Config, folder: Path, *, resume: bool, watch: Callable[[Progress], None]) -> TrainingResult:
+    """Fine-tune finetune.start on the pins of the config, and of the configs in training.movies.
+
+    Raises ConfigError where the start or pins are missing, and what reading, solving and training raise.
+    """
+    given = config.finetune or Finetune()
+    if given.start is None:
+        raise ConfigError("track train finetune needs [finetune] start, the folder of the model to begin with")
+    begin = config.path(given.start)
+    others = () if config.training is None else config.training.movies
+    found = [_annotated(one, given, config) for one in (config, *(load_config(config.path(other)) for other in others))]
+    movies = [one.movie for one in found]
+    start = load_tracking_model(begin, given.start, movies[0].detections.ndim)
+    count = sum(len(one.annotated.anchors) for one in found)
+    wanted = recipe(config, max(given.steps_per_annotation * count, 1))
+    sizes = start.network.config
+    # As published: no warm-up; the window is the one the model knows.
+    wanted = replace(
+        wanted,
+        network=sizes,
+        windows=replace(wanted.windows, n_frames=sizes.window_frames),
+        training=replace(wanted.training, warmup_steps=0),
+        validate=False,
+    )
+    device = wanted.training.device
+    unsupervised = _unsupervised(begin, movies, device) if given.unsupervised else None
+    if given.unsupervised and unsupervised is None:
+        log.warning("%s has not learnt from embeddings, so fine-tuning uses the annotations alone", begin)
+    log.info("fine-tuning with %d annotated detections", count)
+    before = start.provenance.get("attrackt", {})
+    settings = FinetuneSettings(
+        rank=given.rank,
+        alpha=given.alpha,
+        dropout=given.dropout,
+        transitive_weight=(config.attrackt or Attrackt()).transitive_weight,
+        standardise=bool(before.get("standardise", False)),
+    )
+    if unsupervised is not None:
+        copy_patch_model(begin / "autoencoder", folder / "autoencoder")
+    return train_finetune(
+        movies,
+        [one.annotated for one in found],
+        [one.believed for one in found],
+        folder,
+        start=start,
+        recipe=wanted,
+        settings=settings,
+        unsupervised=unsupervised,
+        resume=resume,
+        watch=watch,
+    )
+
+
+def _annotated(config: Config, given: Finetune, main: Config) -> Annotated:
+    """Track a movie with the model as it is, and say what its pins and its solution tell."""
+    if not config.annotations.pins:
+        raise ConfigError(
+            "fine-tuning learns from pins: give [annotations] pins, or --pins (`track suggest` asks what helps most)"
+        )
+    assert given.start is not None
+    if config.associations is None or config.associations.geff is not None:
+        scores = AssociationSettings(model=str(main.path(given.start).resolve()))
+        config = config.model_copy(update={"associations": scores})
+    prepared = prepare(config, Stopwatch())
+    problem, solution = solve_pinned(prepared.problem, prepared.pins, solver_settings(config))
+    lineage = to_lineage(prepared.graph, problem, solution)
+    assert prepared.pins is not None
+    annotated = known_links_of_pins(prepared.pins)
+    known = np.zeros(len(prepared.inputs.detections), np.bool_)
+    known[annotated.anchors] = True
+    assert prepared.association is not None
+    sums = scores_out(prepared.graph, prepared.association)
+    rows = pseudo_labelled(sums, lineage, known, share=given.pseudo_share)
+    return Annotated(learning_movie(config, prepared.inputs), annotated, known_links_of_lineage(lineage, rows))
+
+
+def _unsupervised(begin: Path, movies: list[LearningMovie], device: str) -> Unsupervised | None:
+    """What the losses without labels need, where the model has learnt with them."""
+    if not (begin / "reconstruction").is_dir():
+        return None
+    own = begin / "autoencoder"
+    return Unsupervised(load_reconstruction(begin), [embed_with(own, movie, device) for movie in movies])

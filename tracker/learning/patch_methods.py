@@ -1,0 +1,133 @@
+"""Methods that look at the patch around each detection: training and embedding as a config says."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from embeddings.learning_movie import LearningMovie
+from embeddings.methods import autoencoder, reid
+from embeddings.methods.load import kind_of_model
+from embeddings.nets.errors import ModelError
+from embeddings.nets.model_folder import read_model_folder, write_model_folder
+from embeddings.table import NodeEmbeddings
+from embeddings.train import TrainingResult
+from embeddings.training.history import Progress
+from tracker.config import Config
+from tracker.config_learning import Autoencoder, Reid, Training
+from tracker.errors import ConfigError
+from tracker.learning.recipes import patch_network
+
+_EMBED = {"autoencoder": autoencoder.embed_autoencoder, "reid": reid.embed_reid}
+
+
+def train_autoencoder_of(
+    config: Config,
+    movies: Sequence[LearningMovie],
+    folder: Path,
+    *,
+    resume: bool,
+    watch: Callable[[Progress], None],
+) -> TrainingResult:
+    """Train the auto-encoder that [autoencoder] describes."""
+    given, loop = config.autoencoder or Autoencoder(), config.training or Training()
+    settings = replace(
+        autoencoder.PUBLISHED,
+        steps=given.steps,
+        learning_rate=given.learning_rate,
+        seed=loop.seed,
+        device=loop.device,
+        mixed_precision=loop.mixed_precision,
+        checkpoint_minutes=loop.checkpoint_minutes,
+        report_steps=loop.report_steps,
+    )
+    return autoencoder.train_autoencoder(
+        movies,
+        folder,
+        config=patch_network(given),
+        intensity=given.intensity,
+        masked=given.masked,
+        settings=settings,
+        batch_size=given.batch_size,
+        frames_held=given.frames_held,
+        memory_mb=given.memory_mb,
+        resume=resume,
+        watch=watch,
+    )
+
+
+def train_reid_of(
+    config: Config,
+    movies: Sequence[LearningMovie],
+    folder: Path,
+    *,
+    resume: bool,
+    watch: Callable[[Progress], None],
+) -> TrainingResult:
+    """Train the re-identification network that [reid] describes."""
+    given, loop = config.reid or Reid(), config.training or Training()
+    settings = replace(
+        reid.DEFAULTS,
+        steps=given.steps,
+        learning_rate=given.learning_rate,
+        warmup_steps=min(reid.DEFAULTS.warmup_steps, given.steps // 10),
+        seed=loop.seed,
+        device=loop.device,
+        mixed_precision=loop.mixed_precision,
+        checkpoint_minutes=loop.checkpoint_minutes,
+        report_steps=loop.report_steps,
+    )
+    return reid.train_reid(
+        movies,
+        folder,
+        config=patch_network(given),
+        intensity=given.intensity,
+        masked=given.masked,
+        settings=settings,
+        batch_size=given.batch_size,
+        temperature=given.temperature,
+        frames_held=given.frames_held,
+        memory_mb=given.memory_mb,
+        resume=resume,
+        watch=watch,
+    )
+
+
+def embed_with(folder: Path, movie: LearningMovie, device: str) -> NodeEmbeddings:
+    """The vector of every detection by the model in a folder. Raises ModelError, also for another kind of model."""
+    kind = kind_of_model(folder)
+    if kind not in _EMBED:
+        raise ModelError(f"{folder} holds a {kind}, which gives no vectors: name a model of {' or '.join(_EMBED)}")
+    return _EMBED[kind](folder, movie, device=device)
+
+
+def embed_patches(config: Config, movie: LearningMovie) -> NodeEmbeddings:
+    """The vectors by the model of [embeddings]. Raises ConfigError where it is of another method than named."""
+    given = config.embeddings
+    assert given is not None
+    return embed_with(_checked(config), movie, given.device)
+
+
+def patch_model_digest(config: Config) -> str:
+    """Tells the model of [embeddings] from others."""
+    return hashlib.sha256((_checked(config) / "model.json").read_bytes()).hexdigest()[:16]
+
+
+def copy_patch_model(folder: Path, to: Path) -> None:
+    """Put a copy of a model into another folder, so that a model that needs it is complete."""
+    write_model_folder(to, read_model_folder(folder, kind_of_model(folder)))
+
+
+def _checked(config: Config) -> Path:
+    """The folder of the model of [embeddings]."""
+    given = config.embeddings
+    assert given is not None
+    assert given.model is not None
+    folder = config.path(given.model)
+    kind = kind_of_model(folder)
+    if given.method is not None and given.method != kind:
+        raise ConfigError(
+            f"embeddings.method is {given.method}, but the model {given.model} was made by {kind}: name another "
+            "model, or leave the method out"
+        )
+    return folder

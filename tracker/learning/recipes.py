@@ -1,0 +1,71 @@
+"""Sections of a config as the settings that the learned methods take; absent sections mean the published numbers."""
+
+from dataclasses import replace
+
+from embeddings.augment import augment_level
+from embeddings.methods.tracking import Recipe
+from embeddings.nets.autoencoder_config import AutoencoderConfig
+from embeddings.nets.transformer_config import TransformerConfig
+from embeddings.training.settings import TrainingSettings
+from embeddings.window_sampler import SamplerSettings
+from embeddings.windows import WindowSettings
+from tracker.config import Config
+from tracker.config_learning import Autoencoder, Network, Reid, Training, Windows
+
+# [training] steps = 0; Trackastra: 100 epochs of 50,000 windows in batches of 8.
+PUBLISHED_STEPS = {"attrackt": 1_000_000, "trackastra": 625_000}
+
+
+def recipe(config: Config, steps: int) -> Recipe:
+    """How the tracking transformer of this config is trained; steps: where training.steps = 0.
+
+    Raises ConfigError and ModelError for numbers that do not go together.
+    """
+    windows, network = config.windows or Windows(), config.network or Network()
+    augmentation = augment_level(windows.augment)
+    if augmentation is not None:
+        augmentation = replace(augmentation, shift_px=windows.shift_px)
+    return Recipe(
+        network=TransformerConfig(**network.model_dump(), window_frames=windows.n_frames),
+        windows=WindowSettings(windows.n_frames, windows.crop_px or None, windows.max_tokens or None),
+        sampler=SamplerSettings(
+            batch_size=windows.batch_size, favour=windows.favour, division_share=windows.division_share
+        ),
+        augmentation=augmentation,
+        training=loop(config, steps),
+        validate=bool(config.training and config.training.validate_steps),
+    )
+
+
+def loop(config: Config, steps: int) -> TrainingSettings:
+    """The training loop; the warm-up is at most a tenth of all steps."""
+    wanted = config.training or Training()
+    steps = wanted.steps or steps
+    return TrainingSettings(
+        steps=steps,
+        seed=wanted.seed,
+        learning_rate=wanted.learning_rate,
+        weight_decay=wanted.weight_decay,
+        warmup_steps=min(wanted.warmup_steps, steps // 10),
+        final_rate=wanted.final_rate,
+        clip_norm=wanted.clip_norm,
+        device=wanted.device,
+        mixed_precision=wanted.mixed_precision,
+        checkpoint_minutes=wanted.checkpoint_minutes,
+        validate_steps=wanted.validate_steps or 1000,
+        patience=wanted.patience,
+        report_steps=wanted.report_steps,
+    )
+
+
+def patch_network(section: Autoencoder | Reid) -> AutoencoderConfig:
+    """Sizes of a network of patches. Raises ModelError."""
+    return AutoencoderConfig(
+        patch_px=section.patch_px,
+        channels=section.channels,
+        multipliers=section.multipliers,
+        blocks=section.blocks,
+        groups=section.groups,
+        attention_px=section.attention_px,
+        latent=section.latent,
+    )

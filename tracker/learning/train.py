@@ -1,0 +1,110 @@
+"""`track train`: from a config to a model folder, one function per method."""
+
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from embeddings.methods.attrackt import AttracktSettings, train_attrackt
+from embeddings.methods.autoencoder import load_autoencoder
+from embeddings.methods.load import load_tracking_model
+from embeddings.methods.trackastra import SupervisedSettings, train_trackastra
+from embeddings.train import TrainingResult
+from embeddings.training.device import use_threads
+from embeddings.training.history import Progress
+from tracker.config import Config
+from tracker.config_learning import Attrackt, Trackastra
+from tracker.errors import ConfigError
+from tracker.learning.finetune import finetune
+from tracker.learning.movies import learning_movies
+from tracker.learning.patch_methods import copy_patch_model, embed_with, train_autoencoder_of, train_reid_of
+from tracker.learning.recipes import PUBLISHED_STEPS, recipe
+
+log = logging.getLogger(__name__)
+
+
+class Watch(Protocol):
+    """Told what is being learnt, and how it goes."""
+
+    def __call__(self, stage: str, shown: Progress | None) -> None:
+        """stage: what is under way.   shown: None when it begins."""
+
+
+def train_method(method: str, config: Config, folder: Path, *, resume: bool, watch: Watch) -> TrainingResult:
+    """Train a method as the config says and write its model to `folder`.
+
+    Raises ConfigError, InputError and TrainingError; what was learnt until then is in the checkpoints.
+    """
+    if method not in METHODS:
+        raise ConfigError(f"there is no method {method!r} to train. Known: {', '.join(METHODS)}")
+    if folder.is_file():
+        raise ConfigError(f"{folder} is a file, wanted a folder for the model")
+    if not resume and (folder / "model.json").exists():
+        raise ConfigError(f"{folder} holds a model already. Name another folder, or go on with it by --resume")
+    if config.training is not None and config.training.threads:
+        use_threads(config.training.threads)
+    return METHODS[method](config, folder, resume, watch)
+
+
+def _attrackt(config: Config, folder: Path, resume: bool, watch: Watch) -> TrainingResult:
+    given = config.attrackt or Attrackt()
+    wanted = recipe(config, PUBLISHED_STEPS["attrackt"])  # before anything is trained: mistakes show at once
+    movies = learning_movies(config, truth=False)
+    own = folder / "autoencoder"
+    if given.autoencoder is not None:
+        copy_patch_model(config.path(given.autoencoder), own)
+    elif not _finished(own):
+        first = train_autoencoder_of(config, movies, own, resume=resume, watch=lambda p: watch("autoencoder", p))
+        if first.stopped == "interrupted":
+            return first
+    watch("embedding", None)
+    tables = [embed_with(own, movie, wanted.training.device) for movie in movies]
+    watch("associations", None)
+    settings = AttracktSettings(given.transitive_weight, given.hidden, given.standardise)
+    return train_attrackt(
+        movies, tables, folder, recipe=wanted, settings=settings, resume=resume, watch=lambda p: watch("attrackt", p)
+    )
+
+
+def _finished(folder: Path) -> bool:
+    """Whether an earlier session has trained the auto-encoder to its end."""
+    if not (folder / "model.json").exists():
+        return False
+    return load_autoencoder(folder)[2]["stopped"] != "interrupted"
+
+
+def _trackastra(config: Config, folder: Path, resume: bool, watch: Watch) -> TrainingResult:
+    given = config.trackastra or Trackastra()
+    wanted = recipe(config, PUBLISHED_STEPS["trackastra"])
+    movies = learning_movies(config, truth=True)
+    start = None
+    if given.start is not None:
+        start = load_tracking_model(config.path(given.start), given.start, movies[0].detections.ndim).network
+    settings = SupervisedSettings(given.division_upweight, given.max_gap_frames, given.logit_weight)
+    return train_trackastra(
+        movies, folder, recipe=wanted, settings=settings, start=start, resume=resume,
+        watch=lambda p: watch("trackastra", p),
+    )  # fmt: skip
+
+
+def _autoencoder(config: Config, folder: Path, resume: bool, watch: Watch) -> TrainingResult:
+    movies = learning_movies(config, truth=False)
+    return train_autoencoder_of(config, movies, folder, resume=resume, watch=lambda p: watch("autoencoder", p))
+
+
+def _reid(config: Config, folder: Path, resume: bool, watch: Watch) -> TrainingResult:
+    movies = learning_movies(config, truth=False)
+    return train_reid_of(config, movies, folder, resume=resume, watch=lambda p: watch("reid", p))
+
+
+def _finetune(config: Config, folder: Path, resume: bool, watch: Watch) -> TrainingResult:
+    return finetune(config, folder, resume=resume, watch=lambda p: watch("finetune", p))
+
+
+METHODS: Mapping[str, Callable[[Config, Path, bool, Watch], TrainingResult]] = {
+    "attrackt": _attrackt,
+    "trackastra": _trackastra,
+    "finetune": _finetune,
+    "autoencoder": _autoencoder,
+    "reid": _reid,
+}
