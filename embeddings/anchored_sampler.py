@@ -1,6 +1,7 @@
 """Windows around given detections: those that a person has annotated."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +14,7 @@ from tracker.errors import InputError
 class AnchoredSampler(WindowSampler):
     """Draws an anchor, each alike, then the first frame among those whose window holds it, then a crop around it.
 
-    Otherwise as WindowSampler.
+    Otherwise as WindowSampler; no window is favoured but for its anchor.
     """
 
     def __init__(
@@ -26,7 +27,7 @@ class AnchoredSampler(WindowSampler):
         seed: int = 0,
     ) -> None:
         """anchors: rows of detections of each movie. Raises InputError where there is none, and as WindowSampler."""
-        super().__init__(movies, windows, settings, seed=seed)
+        super().__init__(movies, windows, replace(settings or SamplerSettings(), favour="nothing"), seed=seed)
         self._anchor_movie = np.repeat(np.arange(len(anchors)), [len(rows) for rows in anchors])
         self._anchor_row = np.concatenate(list(anchors)).astype(np.int64)
         if not len(self._anchor_row):

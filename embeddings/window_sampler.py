@@ -161,7 +161,9 @@ class WindowSampler:
             other = self._try(number, start, generator, anchor)
             if other[0] > most:
                 most, low, high, rows = other
-        return Window(number, start, low, high, cap_rows(movie, rows, (low + high) / 2, self.windows, generator))
+        # Around a given anchor, the detections nearest to it are those that stay: itself among them.
+        centre = (low + high) / 2 if anchor is None else movie.position_px[anchor, -2:]
+        return Window(number, start, low, high, cap_rows(movie, rows, centre, self.windows, generator))
 
     def _try(
         self, number: int, start: int, generator: np.random.Generator, anchor: int | None

@@ -230,9 +230,9 @@ def test_candidates(bad, more, message):
     [
         (
             MASKS + '[[costs.terms]]\non = "link"\nfeature = "distanse"',
-            "unknown link feature 'distanse'; did you mean 'distance'? Known: area_ratio, association, constant, "
-            "density_distance, distance, embedding_distance, frame_gap, intensity_difference, overlap, size_sum, "
-            "surprise, velocity",
+            "unknown link feature 'distanse'; did you mean 'distance'? Known: area_ratio, association, "
+            "association_surprise, constant, density_distance, distance, embedding_distance, frame_gap, "
+            "intensity_difference, overlap, size_sum, surprise, velocity",
         ),
         (
             MASKS + '[[costs.terms]]\non = "link"\nfeature = "intensity_difference"',
@@ -246,7 +246,7 @@ def test_candidates(bad, more, message):
         ),
         (
             MASKS + '[[costs.terms]]\non = "division"\nfeature = "association"',
-            "feature 'association' needs scores; give associations.path or associations.geff",
+            "feature 'association' needs scores; give associations.model, associations.path or associations.geff",
         ),
         (
             POINTS + "[costs]\nborder_px = 5",

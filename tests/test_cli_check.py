@@ -77,13 +77,14 @@ def test_check_json(capsys):
         "terms": [{"on": "link", "feature": "surprise", "weight": 1.0, "standardise": "none"}],
         "features": {
             "link": [
-                "area_ratio", "association", "constant", "density_distance", "distance", "embedding_distance",
-                "frame_gap", "intensity_difference", "overlap", "size_sum", "surprise", "velocity",
+                "area_ratio", "association", "association_surprise", "constant", "density_distance", "distance",
+                "embedding_distance", "frame_gap", "intensity_difference", "overlap", "size_sum", "surprise",
+                "velocity",
             ],
             "division": [
-                "area_ratio", "association", "constant", "density_distance", "distance", "division_axis",
-                "division_opposition", "division_symmetry", "embedding_distance", "frame_gap", "intensity_difference",
-                "mother_intensity", "overlap", "size_sum", "surprise", "velocity",
+                "area_ratio", "association", "association_surprise", "constant", "density_distance", "distance",
+                "division_axis", "division_opposition", "division_symmetry", "embedding_distance", "frame_gap",
+                "intensity_difference", "mother_intensity", "overlap", "size_sum", "surprise", "velocity",
             ],
             "detection": [
                 "constant", "area_px", "border_distance_px", "equivalent_diameter_px", "intensity_mean",

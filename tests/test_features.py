@@ -137,7 +137,7 @@ def message_of(family: Family, name, kind, **changes):
         ("division", "overlaps", "unknown division feature 'overlaps'; did you mean 'overlap'? Known: area_ratio, "),
         ("detection", "distance", "unknown detection feature 'distance'; it exists on links. Known: area_px, const"),
         ("detection", "aera_px", "unknown detection feature 'aera_px'; did you mean 'area_px'? Known: area_px, const"),
-        ("link", "zzz", "unknown link feature 'zzz'. Known: area_ratio, association, constant, density_distance, "),
+        ("link", "zzz", "unknown link feature 'zzz'. Known: area_ratio, association, association_surprise, constant, "),
     ],
 )
 def test_unknown_feature(family: Family, name, message):
@@ -169,12 +169,12 @@ def test_unknown_feature_lists_each_once():
         (
             "embedding_distance",
             {"embedding": None},
-            "feature 'embedding_distance' needs node embeddings; give embeddings.path",
+            "feature 'embedding_distance' needs node embeddings; give embeddings.model or embeddings.path",
         ),
         (
             "association",
             {"association": None},
-            "feature 'association' needs scores; give associations.path or associations.geff",
+            "feature 'association' needs scores; give associations.model, associations.path or associations.geff",
         ),
     ],
 )

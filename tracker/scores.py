@@ -72,8 +72,8 @@ def find_links(graph: CandidateGraph, link: NDArray[np.int64]) -> NDArray[np.int
 
 def scores_out(graph: CandidateGraph, association: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N,) sum of the scores of the links out of each detection: how many children the scores expect."""
-    sums: NDArray[np.float64] = np.bincount(graph.links[:, 0], weights=association, minlength=len(graph.detections))
-    return sums
+    sums = np.bincount(graph.links[:, 0], weights=association, minlength=len(graph.detections))
+    return sums.astype(np.float64)
 
 
 def _place_of(graph: CandidateGraph, ends: NDArray[np.int64]) -> NDArray[np.int64]:

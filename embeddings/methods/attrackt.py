@@ -5,7 +5,7 @@ latent vector of an auto-encoder) to the later ones. The vectors are in the loss
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +46,9 @@ class AttracktSettings:
     def __post_init__(self) -> None:
         """Check ranges."""
         if not 0 <= self.transitive_weight < np.inf:
-            raise ConfigError(f"attrackt: transitive_weight must not be negative, found {self.transitive_weight}")
+            raise ConfigError(
+                f"attrackt: transitive_weight must be finite and not negative, found {self.transitive_weight}"
+            )
         if self.hidden < 1:
             raise ConfigError(f"attrackt: hidden must be at least 1, found {self.hidden}")
 
@@ -98,10 +100,12 @@ def train_attrackt(
 ) -> TrainingResult:
     """Train on movies without looking at any link, and write the model to `folder`.
 
+    movies: a truth that they bring is put aside.
     embeddings: a vector for every detection of each movie, of the auto-encoder or any other method.
     Raises InputError where movies and vectors do not fit, and what `train` and `WindowSampler` raise.
     """
     settings = settings or AttracktSettings()
+    movies = [replace(movie, truth=None) for movie in movies]
     recipe = recipe.fitted(movies)
     vectors = aligned_vectors(movies, embeddings, standardise=settings.standardise)
     batches = window_batches(recipe, movies, target=False)

@@ -1,5 +1,6 @@
 """Trackastra: associations learnt from lineages (Gallusser and Weigert, ECCV 2024)."""
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,11 +12,12 @@ from embeddings.batches import Batch
 from embeddings.learning_movie import LearningMovie
 from embeddings.losses import association_loss
 from embeddings.methods.tracking import MEMORY_KEYS, Recipe, new_network, provenance, whole_windows, window_batches
+from embeddings.nets.errors import ModelError
 from embeddings.nets.saved_transformer import save_model
 from embeddings.nets.tracking_transformer import TrackingTransformer
 from embeddings.train import TrainingResult, train
 from embeddings.training.history import Progress
-from tracker.errors import ConfigError
+from tracker.errors import ConfigError, InputError
 
 METHOD = "trackastra"
 
@@ -36,7 +38,7 @@ class SupervisedSettings:
         """Check ranges."""
         for name in ("division_upweight", "logit_weight"):
             if not 0 <= getattr(self, name) < np.inf:
-                raise ConfigError(f"trackastra: {name} must not be negative, found {getattr(self, name)}")
+                raise ConfigError(f"trackastra: {name} must be finite and not negative, found {getattr(self, name)}")
         if self.max_gap_frames < 1:
             raise ConfigError(f"trackastra: max_gap_frames must be at least 1, found {self.max_gap_frames}")
 
@@ -53,13 +55,19 @@ def train_trackastra(
 ) -> TrainingResult:
     """Train on movies with truth and write the model to `folder`.
 
-    start: weights to begin with, of the same sizes as the recipe's network; default random ones.
-    Raises InputError where a movie has no truth, and what `train` and `WindowSampler` raise.
+    start: weights to begin with, of the sizes of the recipe's network; it stays as it is. Default random ones.
+    Raises InputError where a movie has no truth, ModelError for a start of other sizes, and what `train` and
+    `WindowSampler` raise.
     """
     settings = settings or SupervisedSettings()
+    untold = next((movie.name for movie in movies if movie.truth is None), None)
+    if untold is not None:  # before a window of just that movie comes up, at last
+        raise InputError(f"learning from truth needs a truth, and {untold} has none; give it, or learn without")
     recipe = recipe.fitted(movies)
+    if start is not None:
+        _check_sizes(start, recipe)
     batches = window_batches(recipe, movies, target=True)
-    network = start or new_network(recipe.network, recipe.training.seed)
+    network = new_network(recipe.network, recipe.training.seed) if start is None else copy.deepcopy(start)
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:
         assert batch.target is not None
@@ -91,3 +99,11 @@ def train_trackastra(
     )
     save_model(network.cpu(), folder, about)
     return done
+
+
+def _check_sizes(start: TrackingTransformer, recipe: Recipe) -> None:
+    """Raise ModelError where the network to begin with is not of the sizes that the recipe and its movies ask for."""
+    wanted, found = recipe.network.as_mapping(), start.config.as_mapping()
+    other = [f"{name} {found[name]} instead of {value}" for name, value in wanted.items() if found[name] != value]
+    if other:
+        raise ModelError(f"the model to begin with does not fit the movies and settings: {', '.join(other)}")

@@ -17,7 +17,7 @@ from embeddings.nets.transformer_config import DistanceTerm
 TILE_QUERIES = 128
 # Windows with fewer detections are not worth cutting.
 LEAST_TOKENS = 512
-# Tiles must save this share of the pairs to pay for copying keys and values.
+# Share of all pairs up to which tiles pay for copying keys and values.
 LARGEST_SHARE = 0.6
 # Pairs that are worked on at a time: few stay in the cache of a processor.
 CHUNK_PAIRS = 2**18
@@ -29,13 +29,14 @@ KEPT_PAIRS = 2**25
 class TileChunk:
     """T tiles of Q queries and K keys, padded; numbers are rows of the window.
 
-    queries: (T, Q) int64, keys: (T, K) int64.   outside: (T, Q, K) bool, where one of both is padding.
+    queries: (T, Q) int64, keys: (T, K) int64.   real_queries, real_keys: bool, where they are not padding.
     row, slot: (n,) int64: the queries that are not padding, and where each stands in (T, Q) counted row by row.
     """
 
     queries: Tensor
     keys: Tensor
-    outside: Tensor
+    real_queries: Tensor
+    real_keys: Tensor
     row: Tensor
     slot: Tensor
 
@@ -76,7 +77,7 @@ class TiledGeometry:
         return pairs_of(
             self.coordinates[0][tiles.queries],
             self.coordinates[0][tiles.keys],
-            tiles.outside,
+            ~(tiles.real_queries.unsqueeze(2) & tiles.real_keys.unsqueeze(1)),
             cutoff_px=self.cutoff_px,
             distance_term=self.distance_term,
             table=self.table,
@@ -118,11 +119,11 @@ def _rows(part: Tensor, index: Tensor) -> Tensor:
 
 def _chunk(groups: list[NDArray[np.int64]], reach: list[NDArray[np.int64]], device: torch.device) -> TileChunk:
     (queries, own), (keys, near) = pad_rows(groups), pad_rows(reach)
-    own_here, near_here = torch.from_numpy(own).to(device), torch.from_numpy(near).to(device)
     return TileChunk(
         queries=torch.from_numpy(queries).to(device),
         keys=torch.from_numpy(keys).to(device),
-        outside=~(own_here.unsqueeze(2) & near_here.unsqueeze(1)),
+        real_queries=torch.from_numpy(own).to(device),
+        real_keys=torch.from_numpy(near).to(device),
         row=torch.from_numpy(queries[own]).to(device),
         slot=torch.from_numpy(np.flatnonzero(own)).to(device),
     )

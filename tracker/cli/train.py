@@ -13,6 +13,7 @@ from rich.progress import Progress as Bar
 from tracker.cli.common import Json, Quiet, Set, Verbose, configure, fact_table, messages, output, print_json, tell
 from tracker.cli.run import with_pins
 from tracker.config import load_config
+from tracker.config_text import relative_to
 from tracker.prepare import require_torch
 
 if TYPE_CHECKING:
@@ -65,21 +66,22 @@ def train(
     elif not quiet:
         for note in done.notes:
             tell("note:", note, "yellow")
-        _print(done, method, folder)
+        _print(done, method, folder, config)
     if done.stopped == "interrupted":
         tell("error:", f"interrupted; saved in {folder}, and the same command with --resume goes on from there",
              "bold red")  # fmt: skip
         raise typer.Exit(1)
 
 
-def _print(done: "TrainingResult", method: str, folder: Path) -> None:
+def _print(done: "TrainingResult", method: str, folder: Path, config: Path) -> None:
     table = fact_table()
     table.add_row("steps", f"{done.steps:,} in {done.seconds:.0f} s on {done.device} ({done.stopped})")
     best = f"; held out {done.held_out_loss:.4g} at step {done.best_step:,}, kept" if done.best_step >= 0 else ""
     table.add_row("loss", f"{done.loss:.4g}{best}")
     output().print(table)
     section = "embeddings" if method in ("autoencoder", "reid") else "associations"
-    output().print(f"model in {folder}; use it with: [{section}] model = {str(folder)!r}", markup=False)
+    named = relative_to(str(folder.resolve()), config.resolve().parent)
+    output().print(f'model in {folder}; use it in {config} with: [{section}] model = "{named}"', markup=False)
 
 
 @contextmanager

@@ -12,11 +12,18 @@ def link(context: FeatureContext) -> NDArray[np.float64]:
 
     Source: Attrackt, cost d2 = -A_uv; Trackastra.
     """
-    if context.association is None:
-        raise FeatureError("feature 'association' needs scores; give associations.path or associations.geff")
-    return context.association
+    return scores_for("association", context)
 
 
 def division(context: FeatureContext) -> NDArray[np.float64]:
     """Mean of the two links' scores. Returns (H,); higher is better."""
     return link(context)[context.graph.division_links].mean(axis=1)
+
+
+def scores_for(feature: str, context: FeatureContext) -> NDArray[np.float64]:
+    """(E,) scores of the links. Raises FeatureError naming the feature that needs them, where there are none."""
+    if context.association is None:
+        raise FeatureError(
+            f"feature {feature!r} needs scores; give associations.model, associations.path or associations.geff"
+        )
+    return context.association

@@ -11,7 +11,7 @@ FLOOR = 0.01  # so that a score of 0 costs 4.6, and no single score forbids anyt
 
 def link(context: FeatureContext) -> NDArray[np.float64]:
     """-log(A + 0.01) of the score A of the link, 4.6 where none was given. Returns (E,); lower is better."""
-    return _surprise(association.link(context))
+    return _surprise(association.scores_for("association_surprise", context))
 
 
 def division(context: FeatureContext) -> NDArray[np.float64]:

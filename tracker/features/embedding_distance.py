@@ -30,7 +30,9 @@ def division(context: FeatureContext) -> NDArray[np.float64]:
 
 def _vectors(context: FeatureContext) -> NDArray[np.float64]:
     if context.embedding is None:
-        raise FeatureError("feature 'embedding_distance' needs node embeddings; give embeddings.path")
+        raise FeatureError(
+            "feature 'embedding_distance' needs node embeddings; give embeddings.model or embeddings.path"
+        )
     return context.embedding
 
 

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from embeddings.methods.load import PUBLIC
 from tracker.config import Config
 from tracker.config_scores import AssociationSettings, EmbeddingSettings
 from tracker.errors import ConfigError
@@ -42,7 +43,8 @@ def embed_movie(
     given = getattr(config, section)
     changes: dict[str, object] = {"method": method, "geff": None} if method in LINKS else {"method": method}
     if model is not None:
-        changes["model"] = str(model.resolve())
+        public = str(model) in PUBLIC and not model.exists()
+        changes["model"] = str(model if public else model.resolve())
     elif given is None or given.model is None:
         raise ConfigError(f"which model? Give --model FOLDER, or [{section}] model in the config")
     if table is not None:
@@ -51,12 +53,10 @@ def embed_movie(
     kind = AssociationSettings if method in LINKS else EmbeddingSettings
     asked = config.model_copy(update={section: kind.model_validate({**before, **changes})})
     path = kept_in(asked, getattr(asked, section).path, section)
-    if overwrite:
-        path.unlink(missing_ok=True)
     progress("reading detections")
     inputs = read_inputs(asked)
     if method in DETECTIONS:
-        return Made(path, "detections", len(embedding_vectors(asked, inputs, progress)))
+        return Made(path, "detections", len(embedding_vectors(asked, inputs, progress, anew=overwrite)))
     progress("proposing candidates")
     graph = propose(asked, inputs.detections, measure(asked, inputs.detections))
-    return Made(path, "links", len(association_scores(asked, inputs, graph, progress)))
+    return Made(path, "links", len(association_scores(asked, inputs, graph, progress, anew=overwrite)))

@@ -98,9 +98,7 @@ def _annotated(config: Config, given: Finetune, main: Config) -> Annotated:
             "fine-tuning learns from pins: give [annotations] pins, or --pins (`track suggest` asks what helps most)"
         )
     assert given.start is not None
-    if config.associations is None or config.associations.geff is not None:
-        scores = AssociationSettings(model=str(main.path(given.start).resolve()))
-        config = config.model_copy(update={"associations": scores})
+    config = config.model_copy(update={"associations": _scores_of_start(config, main.path(given.start), given.start)})
     prepared = prepare(config, Stopwatch())
     problem, solution = solve_pinned(prepared.problem, prepared.pins, solver_settings(config))
     lineage = to_lineage(prepared.graph, problem, solution)
@@ -112,6 +110,19 @@ def _annotated(config: Config, given: Finetune, main: Config) -> Annotated:
     sums = scores_out(prepared.graph, prepared.association)
     rows = pseudo_labelled(sums, lineage, known, share=given.pseudo_share)
     return Annotated(learning_movie(config, prepared.inputs), annotated, known_links_of_lineage(lineage, rows))
+
+
+def _scores_of_start(config: Config, folder: Path, name: str) -> AssociationSettings:
+    """The [associations] of a movie with the model to begin with in place of any other; a file stays as it is."""
+    before = config.associations
+    if before is not None and before.model is None and before.geff is None:
+        return before
+    start = str(folder.resolve()) if folder.exists() else name
+    if before is None:
+        return AssociationSettings(model=start)
+    same = before.model is not None and config.path(before.model).resolve() == folder.resolve()
+    changes = {"model": start, "geff": None, "method": None, "path": before.path if same else None}
+    return AssociationSettings.model_validate({**before.model_dump(), **changes})
 
 
 def _unsupervised(begin: Path, movies: list[LearningMovie], device: str) -> Unsupervised | None:

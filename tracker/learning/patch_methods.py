@@ -127,7 +127,7 @@ def _checked(config: Config) -> Path:
     kind = kind_of_model(folder)
     if given.method is not None and given.method != kind:
         raise ConfigError(
-            f"embeddings.method is {given.method}, but the model {given.model} was made by {kind}: name another "
-            "model, or leave the method out"
+            f"wanted a model of the method {given.method}, but {given.model} was made by {kind}: name another model, "
+            f"or the method {kind}"
         )
     return folder

@@ -11,6 +11,7 @@ from embeddings.window_sampler import SamplerSettings
 from embeddings.windows import WindowSettings
 from tracker.config import Config
 from tracker.config_learning import Autoencoder, Network, Reid, Training, Windows
+from tracker.errors import ConfigError
 
 # [training] steps = 0; Trackastra: 100 epochs of 50,000 windows in batches of 8.
 PUBLISHED_STEPS = {"attrackt": 1_000_000, "trackastra": 625_000}
@@ -38,8 +39,13 @@ def recipe(config: Config, steps: int) -> Recipe:
 
 
 def loop(config: Config, steps: int) -> TrainingSettings:
-    """The training loop; the warm-up is at most a tenth of all steps."""
+    """The training loop; the warm-up is at most a tenth of all steps. Raises ConfigError."""
     wanted = config.training or Training()
+    if wanted.patience and not wanted.validate_steps:
+        raise ConfigError(
+            "training.patience counts looks at whole windows, and without training.validate_steps there are none; "
+            "give both"
+        )
     steps = wanted.steps or steps
     return TrainingSettings(
         steps=steps,

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +15,7 @@ from embeddings.learning_movie import LearningMovie
 from embeddings.methods.load import TrackingModel, load_tracking_model
 from embeddings.nets.errors import ModelError
 from embeddings.table import Associations, NodeEmbeddings, TableError
+from embeddings.training.device import choose_device
 from tracker.candidates import CandidateGraph
 from tracker.config import Config
 from tracker.config_scores import AssociationSettings
@@ -29,10 +31,18 @@ Table = TypeVar("Table", Associations, NodeEmbeddings)
 
 def check_models(config: Config, inputs: Inputs) -> None:
     """Raise what a run would raise before its models have looked at anything."""
-    if config.associations is not None and config.associations.model is not None:
-        association_model(config, config.associations, learning_movie(config, inputs))
-    if config.embeddings is not None and config.embeddings.model is not None:
-        patch_model_digest(config)
+    movie = learning_movie(config, inputs)
+    associations, embeddings = config.associations, config.embeddings
+    if associations is not None and associations.model is not None:
+        association_model(config, associations, movie)
+        choose_device(associations.device)
+        _kept(kept_in(config, associations.path, "associations"), Associations)
+    if embeddings is not None and embeddings.model is not None:
+        nothing = np.zeros(0, np.int64)
+        found = movie.detections
+        none = replace(found, frame=nothing, label=nothing, position=found.position[:0], properties={})
+        embed_patches(config, replace(movie, detections=none))
+        _kept(kept_in(config, embeddings.path, "embeddings"), NodeEmbeddings)
 
 
 def association_model(config: Config, given: AssociationSettings, movie: LearningMovie) -> TrackingModel:
@@ -41,8 +51,8 @@ def association_model(config: Config, given: AssociationSettings, movie: Learnin
     model = load_tracking_model(config.path(given.model), given.model, movie.detections.ndim)
     if given.method is not None and given.method != model.method:
         raise ConfigError(
-            f"associations.method is {given.method}, but the model {given.model} was made by {model.method}: name "
-            "another model, or leave the method out"
+            f"wanted a model of the method {given.method}, but {given.model} was made by {model.method}: name another "
+            f"model, or the method {model.method}"
         )
     found, wanted = movie.tokens.tokens.shape[1], model.network.config.features
     if found != wanted:
@@ -54,12 +64,18 @@ def association_model(config: Config, given: AssociationSettings, movie: Learnin
 
 
 def association_scores(
-    config: Config, inputs: Inputs, graph: CandidateGraph, progress: Progress = lambda stage: None
+    config: Config,
+    inputs: Inputs,
+    graph: CandidateGraph,
+    progress: Progress = lambda stage: None,
+    *,
+    anew: bool = False,
 ) -> NDArray[np.float64]:
     """(E,) score of every link of the graph by the model of [associations].
 
     Scores are kept beside the result (or in associations.path) with what they depend on: detections, weights of the
-    model, settings. Where all of that is unchanged they are used again, and only links that are new are scored.
+    model, settings. Where all of that is unchanged they are used again, and only links that are new are scored; with
+    `anew` they are all scored, whatever is kept there.
     """
     given = config.associations
     assert given is not None
@@ -67,7 +83,7 @@ def association_scores(
     model = association_model(config, given, movie)
     identity = _identity(movie, model.digest, variants=given.variants, threshold=given.threshold)
     path = kept_in(config, given.path, "associations")
-    table = _kept(path, identity, Associations)
+    table = None if anew else _fitting(_kept(path, Associations), identity, path)
     links = graph.links.astype(np.int64)
     score = np.full(len(links), np.nan, np.float32)
     if table is not None:
@@ -89,14 +105,17 @@ def association_scores(
     return score.astype(np.float64)
 
 
-def embedding_vectors(config: Config, inputs: Inputs, progress: Progress = lambda stage: None) -> NDArray[np.float64]:
+def embedding_vectors(
+    config: Config, inputs: Inputs, progress: Progress = lambda stage: None, *, anew: bool = False
+) -> NDArray[np.float64]:
     """(N, C) vector of every detection by the model of [embeddings], kept like the scores of links."""
     given = config.embeddings
     assert given is not None
     movie = learning_movie(config, inputs)
-    identity = _identity(movie, patch_model_digest(config))
+    data = config.data
+    identity = _identity(movie, patch_model_digest(config), images=data.images, channel=data.channel)
     path = kept_in(config, given.path, "embeddings")
-    table = _kept(path, identity, NodeEmbeddings)
+    table = None if anew else _fitting(_kept(path, NodeEmbeddings), identity, path)
     if table is None:
         progress(f"embedding {len(inputs.detections):,} detections")
         made = embed_patches(config, movie)
@@ -122,8 +141,8 @@ def _identity(movie: LearningMovie, model: str, **settings: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _kept(path: Path, identity: str, kind: type[Table]) -> Table | None:
-    """The table in a file, None where there is none or it is out of date.
+def _kept(path: Path, kind: type[Table]) -> Table | None:
+    """The table in a file, None where there is none.
 
     Raises InputError for a file that no model of ours wrote: it is not replaced.
     """
@@ -138,7 +157,12 @@ def _kept(path: Path, identity: str, kind: type[Table]) -> Table | None:
             f"{path} holds scores that came from elsewhere, and would be replaced by the model's. Leave out model to "
             "use them, or let path name another file"
         )
-    if table.provenance["identity"] != identity:
+    return table
+
+
+def _fitting(table: Table | None, identity: str, path: Path) -> Table | None:
+    """The table, None where it is out of date."""
+    if table is not None and table.provenance["identity"] != identity:
         log.info("%s is out of date (detections, model or settings changed) and is computed anew", path)
         return None
     return table

@@ -2,13 +2,14 @@
 
 import logging
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
 from embeddings.methods.attrackt import AttracktSettings, train_attrackt
-from embeddings.methods.autoencoder import load_autoencoder
 from embeddings.methods.load import load_tracking_model
 from embeddings.methods.trackastra import SupervisedSettings, train_trackastra
+from embeddings.methods.tracking import check_out_of_the_way
 from embeddings.train import TrainingResult
 from embeddings.training.device import use_threads
 from embeddings.training.history import Progress
@@ -37,10 +38,7 @@ def train_method(method: str, config: Config, folder: Path, *, resume: bool, wat
     """
     if method not in METHODS:
         raise ConfigError(f"there is no method {method!r} to train. Known: {', '.join(METHODS)}")
-    if folder.is_file():
-        raise ConfigError(f"{folder} is a file, wanted a folder for the model")
-    if not resume and (folder / "model.json").exists():
-        raise ConfigError(f"{folder} holds a model already. Name another folder, or go on with it by --resume")
+    check_out_of_the_way(folder, resume=resume)
     if config.training is not None and config.training.threads:
         use_threads(config.training.threads)
     return METHODS[method](config, folder, resume, watch)
@@ -53,7 +51,7 @@ def _attrackt(config: Config, folder: Path, resume: bool, watch: Watch) -> Train
     own = folder / "autoencoder"
     if given.autoencoder is not None:
         copy_patch_model(config.path(given.autoencoder), own)
-    elif not _finished(own):
+    else:  # where an earlier session has finished it, this makes sure that it was the same one, and is done
         first = train_autoencoder_of(config, movies, own, resume=resume, watch=lambda p: watch("autoencoder", p))
         if first.stopped == "interrupted":
             return first
@@ -66,13 +64,6 @@ def _attrackt(config: Config, folder: Path, resume: bool, watch: Watch) -> Train
     )
 
 
-def _finished(folder: Path) -> bool:
-    """Whether an earlier session has trained the auto-encoder to its end."""
-    if not (folder / "model.json").exists():
-        return False
-    return load_autoencoder(folder)[2]["stopped"] != "interrupted"
-
-
 def _trackastra(config: Config, folder: Path, resume: bool, watch: Watch) -> TrainingResult:
     given = config.trackastra or Trackastra()
     wanted = recipe(config, PUBLISHED_STEPS["trackastra"])
@@ -80,6 +71,9 @@ def _trackastra(config: Config, folder: Path, resume: bool, watch: Watch) -> Tra
     start = None
     if given.start is not None:
         start = load_tracking_model(config.path(given.start), given.start, movies[0].detections.ndim).network
+        sizes = start.config  # the window is the one the model knows
+        windows = replace(wanted.windows, n_frames=sizes.window_frames)
+        wanted = replace(wanted, network=sizes, windows=windows)
     settings = SupervisedSettings(given.division_upweight, given.max_gap_frames, given.logit_weight)
     return train_trackastra(
         movies, folder, recipe=wanted, settings=settings, start=start, resume=resume,

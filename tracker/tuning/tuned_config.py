@@ -7,29 +7,35 @@ from typing import Any
 from tracker.config import Config
 from tracker.config_text import relative_to, render_config
 
-_PATHS = {"data": ("images", "segmentation", "points", "truth"), "embeddings": ("path",),
-          "associations": ("path", "geff")}  # fmt: skip
+_PATHS = {"data": ("images", "segmentation", "points", "truth"), "embeddings": ("path", "model"),
+          "associations": ("path", "geff", "model"), "attrackt": ("autoencoder",), "trackastra": ("start",),
+          "finetune": ("start",)}  # fmt: skip
+_MODELS = ("model", "autoencoder", "start")  # or the name of a public model
 
 
 def moved(config: Config, folder: Path) -> Config:
     """The same config as a file in `folder` would say it; its result lies in `folder`/result."""
     here = folder.resolve()
 
-    def moved_path(value: str | None) -> str | None:
-        known = value is None or value.startswith("package:")
-        return value if known or value is None else relative_to(str(config.path(value).resolve()), here)
+    def moved_path(value: str | None, key: str = "") -> str | None:
+        if value is None or value.startswith("package:") or (key in _MODELS and not config.path(value).exists()):
+            return value
+        return relative_to(str(config.path(value).resolve()), here)
 
     changes: dict[str, Any] = {}
     for section, keys in _PATHS.items():
         given = getattr(config, section)
         if given is not None:
-            changes[section] = given.model_copy(update={key: moved_path(getattr(given, key)) for key in keys})
+            changes[section] = given.model_copy(update={key: moved_path(getattr(given, key), key) for key in keys})
     changes["annotations"] = config.annotations.model_copy(
         update={"pins": tuple(moved_path(path) for path in config.annotations.pins)}
     )
     changes["tuning"] = config.tuning.model_copy(
         update={"movies": tuple(moved_path(path) for path in config.tuning.movies)}
     )
+    if config.training is not None:
+        movies = tuple(moved_path(path) for path in config.training.movies)
+        changes["training"] = config.training.model_copy(update={"movies": movies})
     changes["output"] = config.output.model_copy(update={"path": "result"})
     return config.model_copy(update=changes).at(folder)
 
