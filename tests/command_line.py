@@ -17,12 +17,13 @@ MASK[10:14, 12:16] = 5
 
 def track(*arguments: object) -> int:
     """Call the program in this process; the log handlers it installs are taken away again."""
-    logger = logging.getLogger("tracker")
-    before = logger.handlers, logger.level, logger.propagate
+    loggers = [logging.getLogger(name) for name in ("tracker", "embeddings")]
+    before = [(logger.handlers, logger.level, logger.propagate) for logger in loggers]
     try:
         return main([str(argument) for argument in arguments])
     finally:
-        logger.handlers, logger.level, logger.propagate = before
+        for logger, state in zip(loggers, before, strict=True):
+            logger.handlers, logger.level, logger.propagate = state
 
 
 def write_movie(folder: Path, *frames: np.ndarray[Any, Any]) -> Path:

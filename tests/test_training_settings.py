@@ -91,8 +91,11 @@ def test_the_cpu_computes_in_full_precision():
 def test_the_cpu_out_of_memory():
     with (
         pytest.raises(TrainingError, match=r"^cpu ran out of memory at step 7\. Make crop_px smaller, and resume$"),
-        memory_watched(torch.device("cpu"), 7, "crop_px"),
+        memory_watched(torch.device("cpu"), "at step 7", "Make crop_px smaller, and resume"),
     ):
         torch.empty(2**60, dtype=torch.uint8)
-    with pytest.raises(RuntimeError, match="another"), memory_watched(torch.device("cpu"), 7, "crop_px"):
+    with (
+        pytest.raises(RuntimeError, match="another"),
+        memory_watched(torch.device("cpu"), "at step 7", "Make crop_px smaller, and resume"),
+    ):
         raise RuntimeError("another")

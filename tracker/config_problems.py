@@ -21,6 +21,10 @@ _WORDS = {
     "model_type": "a table of keys",
     "greater_than": "larger than {gt:g}",
     "greater_than_equal": "at least {ge:g}",
+    "less_than": "smaller than {lt:g}",
+    "less_than_equal": "at most {le:g}",
+    "bool_type": "true or false",
+    "bool_parsing": "true or false",
     "too_long": "a list of at most {max_length}",
     "literal_error": "{expected}",
 }

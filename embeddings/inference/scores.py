@@ -65,6 +65,7 @@ class ScoreSettings:
             raise ConfigError(f"scores: max_pairs must be at least 1, found {self.max_pairs}")
 
 
+_ADVICE = 'Score them on the CPU (associations.device = "cpu"), or train a model with shorter windows'
 _DEFAULT = ScoreSettings()
 
 
@@ -106,7 +107,7 @@ def link_scores(
     with _ready(network, device), torch.inference_mode():
         for group in _groups(movie, starts, n_frames):
             blocks.forget(group[0].start)
-            with memory_watched(device, group[0].start, "max_pairs or window_frames"):
+            with memory_watched(device, "scoring links", _ADVICE):
                 for batch in _variants(group, movie, settings.variants):
                     for link, score in _batch_scores(network, batch.to(device), group, blocks, n_frames, settings):
                         counts = score >= settings.threshold

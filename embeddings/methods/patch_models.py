@@ -155,9 +155,8 @@ def train_on_patches(
         }
         for movie in source.movies
     ]
-    movies = {
-        f"movie {number}": f"{movie.name} ({movie.digest})" for number, movie in enumerate(source.movies, start=1)
-    }
+    # By content, not by name: a resumed training may be told another path to the same movie.
+    movies = {f"movie {number}": movie.digest for number, movie in enumerate(source.movies, start=1)}
     done = train(
         network,
         batches,
@@ -241,7 +240,10 @@ def patch_embeddings(
         raise ConfigError(f"batch_size must be positive, found {batch_size}")
     network.to(device).eval()
     vector = np.zeros((len(reader.detections), network.config.latent), np.float32)
-    with torch.inference_mode(), memory_watched(device, 0, "batch_size"):
+    with (
+        torch.inference_mode(),
+        memory_watched(device, "embedding patches", "Make batch_size smaller, or embed on the CPU"),
+    ):
         for rows, patches in reader:
             for start in range(0, len(rows), batch_size):
                 part = slice(start, start + batch_size)

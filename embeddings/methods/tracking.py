@@ -115,8 +115,11 @@ def provenance(
 
 
 def check_out_of_the_way(folder: Path, *, resume: bool) -> None:
-    """Refuse a folder that holds something else than a training. Raises ConfigError."""
-    if folder.is_file():
-        raise ConfigError(f"{folder} is a file, wanted a folder for the model")
+    """Refuse a folder that cannot be one, or holds a model already. Raises ConfigError."""
+    file = next((place for place in (folder, *folder.parents) if place.is_file()), None)
+    if file is not None:
+        raise ConfigError(
+            f"{file} is a file, wanted {'a' if file == folder else 'no file above the'} folder for the model"
+        )
     if not resume and (folder / "model.json").exists():
         raise ConfigError(f"{folder} holds a model already. Name another folder, or go on with it by --resume")

@@ -55,15 +55,15 @@ def precision(device: torch.device, *, mixed: bool) -> AbstractContextManager[An
 
 
 @contextmanager
-def memory_watched(device: torch.device, step: int, keys: str) -> Iterator[None]:
-    """Out of memory becomes a TrainingError that says what to make smaller (`keys`)."""
+def memory_watched(device: torch.device, doing: str, advice: str) -> Iterator[None]:
+    """Out of memory becomes a TrainingError that says what was being done, and what to do about it."""
     try:
         yield
     except (MemoryError, RuntimeError) as error:
         # On the CPU torch raises a plain RuntimeError, which only its text tells from others.
         if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
             raise
-        raise TrainingError(f"{device} ran out of memory at step {step}. Make {keys} smaller, and resume") from error
+        raise TrainingError(f"{device} ran out of memory {doing}. {advice}") from error
 
 
 @contextmanager

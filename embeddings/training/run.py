@@ -5,6 +5,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -148,7 +149,7 @@ class Run:
         rate = settings.rate(self.done)
         # Seeded anew, so that a step is the same whatever was done before it.
         torch.manual_seed(_seed(settings.seed, self.done))
-        with memory_watched(self.device, self.done, self.memory_keys):
+        with self._memory_watched():
             batch = to_device(self.batches(self.done), self.device)
             self.optimiser.zero_grad()
             with precision(self.device, mixed=settings.mixed_precision):
@@ -171,7 +172,7 @@ class Run:
         torch.manual_seed(_seed(self.settings.seed, self.settings.steps))  # the same at every look
         with (
             torch.no_grad(),
-            memory_watched(self.device, self.done, self.memory_keys),
+            self._memory_watched(),
             precision(self.device, mixed=self.settings.mixed_precision),
         ):
             losses = [float(self.loss(self.model, to_device(batch, self.device))) for batch in held_out]
@@ -200,6 +201,9 @@ class Run:
             speed = (self.done - self.first) / max(time.perf_counter() - self.began, 1e-9)
             left = (steps - self.done) / speed if speed else math.inf
             self.watch(Progress(self.done, steps, loss, held_out, speed, left))
+
+    def _memory_watched(self) -> AbstractContextManager[None]:
+        return memory_watched(self.device, f"at step {self.done}", f"Make {self.memory_keys} smaller, and resume")
 
     def _due(self, every: int) -> bool:
         return self.done % every == 0 or self.done == self.settings.steps

@@ -75,9 +75,7 @@ def finetune(config: Config, folder: Path, *, resume: bool, watch: Callable[[Pro
         transitive_weight=(config.attrackt or Attrackt()).transitive_weight,
         standardise=bool(before.get("standardise", False)),
     )
-    if unsupervised is not None:
-        copy_patch_model(begin / "autoencoder", folder / "autoencoder")
-    return train_finetune(
+    done = train_finetune(
         movies,
         [one.annotated for one in found],
         [one.believed for one in found],
@@ -89,6 +87,9 @@ def finetune(config: Config, folder: Path, *, resume: bool, watch: Callable[[Pro
         resume=resume,
         watch=watch,
     )
+    if unsupervised is not None:
+        copy_patch_model(begin / "autoencoder", folder / "autoencoder")
+    return done
 
 
 def _annotated(config: Config, given: Finetune, main: Config) -> Annotated:

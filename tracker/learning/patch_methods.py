@@ -95,10 +95,7 @@ def train_reid_of(
 
 def embed_with(folder: Path, movie: LearningMovie, device: str) -> NodeEmbeddings:
     """The vector of every detection by the model in a folder. Raises ModelError, also for another kind of model."""
-    kind = kind_of_model(folder)
-    if kind not in _EMBED:
-        raise ModelError(f"{folder} holds a {kind}, which gives no vectors: name a model of {' or '.join(_EMBED)}")
-    return _EMBED[kind](folder, movie, device=device)
+    return _EMBED[_kind(folder)](folder, movie, device=device)
 
 
 def embed_patches(config: Config, movie: LearningMovie) -> NodeEmbeddings:
@@ -114,8 +111,8 @@ def patch_model_digest(config: Config) -> str:
 
 
 def copy_patch_model(folder: Path, to: Path) -> None:
-    """Put a copy of a model into another folder, so that a model that needs it is complete."""
-    write_model_folder(to, read_model_folder(folder, kind_of_model(folder)))
+    """Put a copy of a model into another folder, so that a model that needs it is complete. Raises ModelError."""
+    write_model_folder(to, read_model_folder(folder, _kind(folder)))
 
 
 def _checked(config: Config) -> Path:
@@ -124,10 +121,18 @@ def _checked(config: Config) -> Path:
     assert given is not None
     assert given.model is not None
     folder = config.path(given.model)
-    kind = kind_of_model(folder)
+    kind = _kind(folder)
     if given.method is not None and given.method != kind:
         raise ConfigError(
             f"wanted a model of the method {given.method}, but {given.model} was made by {kind}: name another model, "
             f"or the method {kind}"
         )
     return folder
+
+
+def _kind(folder: Path) -> str:
+    """Which of the methods made the model. Raises ModelError for a model of another kind."""
+    kind = kind_of_model(folder)
+    if kind not in _EMBED:
+        raise ModelError(f"{folder} holds a {kind}, which gives no vectors: name a model of {' or '.join(_EMBED)}")
+    return kind

@@ -5,6 +5,7 @@ from dataclasses import replace
 from embeddings.augment import augment_level
 from embeddings.methods.tracking import Recipe
 from embeddings.nets.autoencoder_config import AutoencoderConfig
+from embeddings.nets.errors import ModelError
 from embeddings.nets.transformer_config import TransformerConfig
 from embeddings.training.settings import TrainingSettings
 from embeddings.window_sampler import SamplerSettings
@@ -65,13 +66,17 @@ def loop(config: Config, steps: int) -> TrainingSettings:
 
 
 def patch_network(section: Autoencoder | Reid) -> AutoencoderConfig:
-    """Sizes of a network of patches. Raises ModelError."""
-    return AutoencoderConfig(
-        patch_px=section.patch_px,
-        channels=section.channels,
-        multipliers=section.multipliers,
-        blocks=section.blocks,
-        groups=section.groups,
-        attention_px=section.attention_px,
-        latent=section.latent,
-    )
+    """Sizes of a network of patches. Raises ConfigError naming the section."""
+    try:
+        return AutoencoderConfig(
+            patch_px=section.patch_px,
+            channels=section.channels,
+            multipliers=section.multipliers,
+            blocks=section.blocks,
+            groups=section.groups,
+            attention_px=section.attention_px,
+            latent=section.latent,
+        )
+    except ModelError as error:
+        problem = str(error).removeprefix("auto-encoder: ")
+        raise ConfigError(f"[{type(section).__name__.lower()}] {problem}") from error

@@ -153,8 +153,9 @@ def _kept(path: Path, kind: type[Table]) -> Table | None:
     except TableError as error:
         raise InputError(f"{error}. Remove it, or let path name another file for what the model computes") from error
     if "identity" not in table.provenance:
+        held = "scores" if kind is Associations else "vectors"
         raise InputError(
-            f"{path} holds scores that came from elsewhere, and would be replaced by the model's. Leave out model to "
+            f"{path} holds {held} that came from elsewhere, and would be replaced by the model's. Leave out model to "
             "use them, or let path name another file"
         )
     return table
@@ -173,4 +174,5 @@ def _keep(table: Associations | NodeEmbeddings, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         table.save(path)
     except (OSError, TableError) as error:
-        raise InputError(f"{error}. Let path name a place that can be written") from error
+        reason = f"{path} could not be written: {error.strerror}" if isinstance(error, OSError) else str(error)
+        raise InputError(f"{reason}. Let path name a place that can be written") from error

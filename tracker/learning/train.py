@@ -9,7 +9,7 @@ from typing import Protocol
 from embeddings.methods.attrackt import AttracktSettings, train_attrackt
 from embeddings.methods.load import load_tracking_model
 from embeddings.methods.trackastra import SupervisedSettings, train_trackastra
-from embeddings.methods.tracking import check_out_of_the_way
+from embeddings.methods.tracking import check_out_of_the_way, window_batches
 from embeddings.train import TrainingResult
 from embeddings.training.device import use_threads
 from embeddings.training.history import Progress
@@ -46,8 +46,9 @@ def train_method(method: str, config: Config, folder: Path, *, resume: bool, wat
 
 def _attrackt(config: Config, folder: Path, resume: bool, watch: Watch) -> TrainingResult:
     given = config.attrackt or Attrackt()
-    wanted = recipe(config, PUBLISHED_STEPS["attrackt"])  # before anything is trained: mistakes show at once
+    wanted = recipe(config, PUBLISHED_STEPS["attrackt"])
     movies = learning_movies(config, truth=False)
+    window_batches(wanted.fitted(movies), movies, target=False)  # mistakes show before the auto-encoder is trained
     own = folder / "autoencoder"
     if given.autoencoder is not None:
         copy_patch_model(config.path(given.autoencoder), own)
