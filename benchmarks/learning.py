@@ -70,9 +70,11 @@ def aogm(folder: Path, movie: str, frames: tuple[int, int] | None = None, **sect
 
 def costs_with(model: Path | None) -> dict[str, dict[str, dict[str, Any]]]:
     """The costs that are compared."""
-    scores = {} if model is None else {"associations": {"model": str(model.resolve())}}
+    scores: dict[str, Any] = {} if model is None else {"associations": {"model": str(model.resolve())}}
+    both = {name: {**given, "competition": "both"} for name, given in scores.items()}
     return {
-        "attrackt": {"costs": {"preset": "attrackt"}, **scores},
+        "attrackt": {"costs": {"preset": "attrackt"}, **both},
+        "attrackt, one competition": {"costs": {"preset": "attrackt"}, **scores},
         "auto": {"costs": {"preset": "auto"}, **scores},
         "auto, gaps": {"costs": {"preset": "auto"}, "candidates": {"max_frame_gap": 2}, **scores},
     }
@@ -145,7 +147,10 @@ def finetune(seeds: list[int], folder: Path) -> None:
             "attrackt", with_data("attrackt_hela_small.toml", "hela", seed), folder / f"attrackt-hela-{seed}"
         )
         pins = folder / f"asked-{seed}.csv"
-        before = {"costs": {"preset": "attrackt"}, "associations": {"model": str(base.resolve())}}
+        before = {
+            "costs": {"preset": "attrackt"},
+            "associations": {"model": str(base.resolve()), "competition": "both"},
+        }
         write_pins(pins, answered("hela", before, 100), overwrite=True)
         config = with_data("finetune_interpolation.toml", "hela", seed)
         config = config.model_copy(
@@ -156,7 +161,7 @@ def finetune(seeds: list[int], folder: Path) -> None:
             }
         )
         tuned = trained("finetune", config, folder / f"finetune-hela-{seed}")
-        after = {**before, "associations": {"model": str(tuned.resolve())}}
+        after = {**before, "associations": {**before["associations"], "model": str(tuned.resolve())}}
         pinned = {"annotations": {"pins": [str(pins.resolve())]}}
         scores = {
             "scores": aogm(folder, "hela", **before),

@@ -92,8 +92,8 @@ def _quiet_peft() -> Iterator[None]:
             while cause.__cause__ is not None:
                 cause = cause.__cause__
             raise PintrackError(
-                f"the package peft is installed but cannot be imported: {cause}. Install releases of peft, transformers "
-                "and torch that go together"
+                f"the package peft is installed but cannot be imported: {cause}. Install releases of peft, "
+                "transformers and torch that go together"
             ) from error
         yield
 

@@ -46,11 +46,12 @@ def turned_about(movie: TokenMovie, matrix: np.ndarray) -> tuple[np.ndarray, np.
     return inside @ matrix.T - corner + np.abs(matrix) @ low, transform_tokens(movie.tokens, matrix)
 
 
-def slow_scores(network, movie, links, n_frames, variants=1, threshold=0.0, logit_clamp=None) -> np.ndarray:
+def slow_scores(network, movie, links, n_frames, variants=1, threshold=0.0, logit_clamp=None, both=False) -> np.ndarray:
     """The definition: every window over all pairs, every link in every window on its own."""
     config = network.config
     n_frames = min(n_frames, movie.n_frames)
     seen: list[list[float]] = [[] for _ in links]
+    returned: list[list[float]] = [[] for _ in links]
     for matrix in dihedral_matrices(movie.ndim)[:variants]:
         place, tokens = turned_about(movie, matrix)
         for start in range(movie.n_frames - n_frames + 1):
@@ -67,7 +68,12 @@ def slow_scores(network, movie, links, n_frames, variants=1, threshold=0.0, logi
                 logits = logits.clamp(-logit_clamp, logit_clamp)
             allowed = torch.cdist(where, where) <= config.cutoff_px
             phi = parental_softmax(logits, step, allowed=allowed, mode=config.normalisation)[0]
+            # The same of the movie played backwards.
+            psi = parental_softmax(logits.mT, n_frames - step, allowed=allowed, mode=config.normalisation)[0].T
             for number, (parent, child) in enumerate(links - rows[0]):
-                if 0 <= parent < len(rows) and 0 <= child < len(rows) and phi[parent, child] >= threshold:
-                    seen[number].append(float(phi[parent, child]))
-    return np.array([np.mean(values) if values else 0.0 for values in seen])
+                if 0 <= parent < len(rows) and 0 <= child < len(rows):
+                    for values, score in ((seen, phi[parent, child]), (returned, psi[parent, child])):
+                        if score >= threshold:
+                            values[number].append(float(score))
+    forth, back = ([np.mean(values) if values else 0.0 for values in each] for each in (seen, returned))
+    return np.array(forth) * (np.minimum(1, 2 * np.array(back)) if both else 1)

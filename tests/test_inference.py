@@ -31,6 +31,12 @@ CASES = {
     "a threshold": {"settings": {"threshold": 0.05}},
     "eight variants": {"settings": {"variants": 8}},
     "eight variants, a threshold": {"settings": {"variants": 8, "threshold": 0.05}, "gaps": (1,)},
+    "children compete too": {"settings": {"competition": "both"}},
+    "both, eight variants, a threshold": {
+        "settings": {"competition": "both", "variants": 8, "threshold": 0.05},
+        "gaps": (1,),
+    },
+    "both, no competition": {"settings": {"competition": "both"}, "network": {"normalisation": "none"}},
     "clamped": {"settings": {"logit_clamp": 0.5}},
     "three frames": {"settings": {"window_frames": 3}},
     "shorter than a window": {"settings": {"window_frames": 20}, "gaps": (1, 2, 5)},
@@ -45,7 +51,7 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
 def test_scores_by_their_definition(case, monkeypatch):
-    monkeypatch.setattr(link_blocks, "BLOCK_CHILDREN", 7)
+    monkeypatch.setattr(link_blocks, "BLOCK_TARGETS", 7)
     movie = moderate(field(n_frames=9, per_frame=12, **({"shape": (300, 200)} | case.get("movie", {}))))
     network = network_for(movie, **case.get("network", {}))
     links = all_links(movie, case.get("gaps", (1, 2)))
@@ -57,6 +63,7 @@ def test_scores_by_their_definition(case, monkeypatch):
         links,
         settings["window_frames"],
         **{key: value for key, value in settings.items() if key in ("variants", "threshold", "logit_clamp")},
+        both="competition" in settings,
     )
     assert found.dtype == np.float32
     assert wanted.std() > 0.02
@@ -69,7 +76,13 @@ def test_each_setting_changes_the_scores():
     movie = moderate(field(n_frames=9, per_frame=12, shape=(300, 200)))
     network, links = network_for(movie), all_links(movie, (1, 2))
     plain = link_scores(network, movie, links)
-    for changes in ({"threshold": 0.05}, {"variants": 8}, {"logit_clamp": 0.5}, {"window_frames": 3}):
+    for changes in (
+        {"threshold": 0.05},
+        {"variants": 8},
+        {"competition": "both"},
+        {"logit_clamp": 0.5},
+        {"window_frames": 3},
+    ):
         assert np.abs(link_scores(network, movie, links, ScoreSettings(**changes)) - plain).max() > 0.003, changes
 
 
@@ -78,7 +91,7 @@ def test_windows_of_a_wide_field_and_batches_give_the_same(monkeypatch):
     network, links = network_for(movie, cutoff_px=60), all_links(movie, (1, 2))
     tiled = link_scores(network, movie, links)
     monkeypatch.setattr("embeddings.nets.tiled_geometry.LEAST_TOKENS", 10**9)
-    monkeypatch.setattr(link_blocks, "BLOCK_CHILDREN", 10**9)
+    monkeypatch.setattr(link_blocks, "BLOCK_TARGETS", 10**9)
     alone = link_scores(network, movie, links)
     monkeypatch.setattr(scores, "SMALL_TOKENS", 10**9)
     monkeypatch.setattr(scores, "BATCH_TOKENS", 10**9)
@@ -92,12 +105,12 @@ def test_children_of_a_wide_field_meet_near_parents_only():
     movie = field(n_frames=2, per_frame=3000, shape=(4000, 4000))
     links = np.stack([np.arange(3000), np.arange(3000) + 3000], axis=1)
     blocks = list(LinkBlocks(movie, links, 256.0).of_window(0, 2))
-    assert sum(len(block.parents) * len(block.children) for block in blocks) < 0.2 * 3000**2
+    assert sum(len(block.rivals) * len(block.targets) for block in blocks) < 0.2 * 3000**2
     distance = np.linalg.norm(np.subtract(*movie.position_px[links.T]), axis=1)
     assert set(np.flatnonzero(distance <= 256)) <= {link for block in blocks for link in block.link}
     for block in blocks:
-        assert (links[block.link, 0] == block.parents[block.parent_slot]).all()
-        assert (links[block.link, 1] == block.children[block.child_slot]).all()
+        assert (links[block.link, 0] == block.rivals[block.rival_slot]).all()
+        assert (links[block.link, 1] == block.targets[block.target_slot]).all()
 
 
 def test_eight_variants_do_not_care_how_the_movie_lies():

@@ -45,6 +45,8 @@ class AssociationSettings(_Section):
     """Model folder (`track train`, or a Trackastra release) that computes the scores when they are not there."""
     variants: Literal[1, 8] = 8
     """8: the mean over the movie turned and flipped in all ways; 1: as it is, eight times as fast."""
+    competition: Literal["parents", "both"] = "parents"
+    """parents: those of a detection compete for it (as trained); both: children compete for a parent, too."""
     threshold: Share = 0.0
     """Scores below this count as not seen in a window (Attrackt 0.01, Trackastra 0.05); 0 = plain means."""
     device: Literal["auto", "cpu", "cuda", "mps"] = "auto"

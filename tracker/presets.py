@@ -24,7 +24,7 @@ PRESETS: Mapping[str, Preset] = {
     "auto": Preset(
         "measured on the movie itself: steps, local motion, divisions, sizes, intensities, image edge",
         (("link", "surprise", 1.0, "none"), ("division", "surprise", 1.0, "none")),
-        (("link", "association_surprise", 1.0, "none"), ("division", "association_surprise", 1.0, "none")),
+        (("link", "association_surprise", 0.75, "none"), ("division", "association_surprise", 0.75, "none")),
     ),
     # Lalit & Funke 2025, position costs d1 and d1'; with associations also their z-scored scores.
     "attrackt": Preset(

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from embeddings.augment import Augmentation, dihedral_matrices
 from embeddings.batches import Batch, collate
-from embeddings.inference.link_blocks import LinkBlock, LinkBlocks
+from embeddings.inference.link_blocks import LinkBlock, LinkBlocks, Rivals
 from embeddings.losses.parental_softmax import normalise_block
 from embeddings.nets.errors import ModelError
 from embeddings.nets.tiles import in_chunks, pad_rows
@@ -34,6 +34,8 @@ class ScoreSettings:
 
     window_frames: frames W >= 2 that the network sees at a time, None for its own; a shorter movie is one window.
     variants: 1, or 8: also turned by quarter turns, and flipped, and averaged.
+    competition: "parents": the parents of a detection compete for it, as trained. "both": the children of a detection
+        compete as well, so that one with a sure child has little to give to a newcomer beside it; see `link_scores`.
     threshold: a score below it counts as not seen in that window. The score of a link is the mean over the windows (and
         variants) in which it was seen, 0 where that is none. 0 is the plain mean over all windows that hold both ends.
         Trackastra has 0.05, Attrackt 0.01.
@@ -46,6 +48,7 @@ class ScoreSettings:
 
     window_frames: int | None = None
     variants: Literal[1, 8] = 1
+    competition: Literal["parents", "both"] = "parents"
     threshold: float = 0.0
     logit_clamp: float | None = None
     device: str = "auto"
@@ -57,6 +60,8 @@ class ScoreSettings:
             raise ConfigError(f"scores: window_frames must be at least 2, found {self.window_frames}")
         if self.variants not in (1, 8):
             raise ConfigError(f"scores: variants must be 1 or 8, found {self.variants}")
+        if self.competition not in ("parents", "both"):
+            raise ConfigError(f"scores: competition must be parents or both, found {self.competition!r}")
         if not 0 <= self.threshold < 1:
             raise ConfigError(f"scores: threshold must be in [0, 1), found {self.threshold}")
         if self.logit_clamp is not None and not self.logit_clamp > 0:
@@ -84,6 +89,11 @@ def link_scores(
 
         score_ij = sum Phi_ij [Phi_ij >= threshold] / number of windows and variants with Phi_ij >= threshold
 
+    With competition "both", Psi is the same with the roles exchanged: the children of the child's frame within reach
+    compete for the parent. A parent has up to two children, so that
+
+        score_ij = mean Phi_ij * min(1, 2 mean Psi_ij)
+
     Windows without links are left out. A link longer than the cut-off has score 0.
     Variants turn the movie as one turns a picture: places are counted from the corner of the turned box, so that a
     movie and its turned or mirrored copy get equal scores.
@@ -97,78 +107,103 @@ def link_scores(
     _check_links(movie, links)
     n_frames = min(settings.window_frames or network.config.window_frames, movie.n_frames)
     _check_gaps(movie, links, n_frames)
-    sums, seen = np.zeros(len(links)), np.zeros(len(links), np.int64)
     if not len(links):
-        return sums.astype(np.float32)
+        return np.zeros(0, np.float32)
     device = choose_device(settings.device)
-    blocks = LinkBlocks(movie, links, network.config.cutoff_px)
-    starts = [start for start in range(movie.n_frames - n_frames + 1) if blocks.holds_links(start, n_frames)]
+    sides: list[Rivals] = ["parents", "children"] if settings.competition == "both" else ["parents"]
+    blocks = [LinkBlocks(movie, links, network.config.cutoff_px, rivals) for rivals in sides]
+    sums, seen = np.zeros((len(sides), len(links))), np.zeros((len(sides), len(links)), np.int64)
+    starts = [start for start in range(movie.n_frames - n_frames + 1) if blocks[0].holds_links(start, n_frames)]
     done = 0
     with _ready(network, device), torch.inference_mode():
         for group in _groups(movie, starts, n_frames):
-            blocks.forget(group[0].start)
+            for side in blocks:
+                side.forget(group[0].start)
             with memory_watched(device, "scoring links", _ADVICE):
                 for batch in _variants(group, movie, settings.variants):
-                    for link, score in _batch_scores(network, batch.to(device), group, blocks, n_frames, settings):
+                    for side, link, score in _batch_scores(
+                        network, batch.to(device), group, blocks, n_frames, settings
+                    ):
                         counts = score >= settings.threshold
-                        np.add.at(sums, link[counts], score[counts])
-                        np.add.at(seen, link[counts], 1)
+                        np.add.at(sums[side], link[counts], score[counts])
+                        np.add.at(seen[side], link[counts], 1)
             done += len(group)
             if progress is not None:
                 progress(done, len(starts))
-    return (sums / np.maximum(seen, 1)).astype(np.float32)
+    means = sums / np.maximum(seen, 1)
+    score = means[0] if len(means) == 1 else means[0] * np.minimum(1, 2 * means[1])
+    return score.astype(np.float32)
 
 
 def _batch_scores(
     network: TrackingTransformer,
     batch: Batch,
     group: list[Window],
-    blocks: LinkBlocks,
+    blocks: list[LinkBlocks],
     n_frames: int,
     settings: ScoreSettings,
-) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
-    """Links and their scores in the windows of a batch; a link comes once for each window that holds it."""
+) -> Iterator[tuple[int, NDArray[np.int64], NDArray[np.float32]]]:
+    """Links and their scores in the windows of a batch; a link comes once for each window that holds it.
+
+    First comes the number of the side whose rivals compete, in `blocks`.
+    """
     parent, child = network.embed(
         batch.coordinates,
         batch.tokens if network.config.features else None,
         batch.padding if len(group) > 1 else None,
     )
     parent, child, places = parent.flatten(0, 1), child.flatten(0, 1), batch.coordinates[..., 1:].flatten(0, 1)
-    # Windows are whole frames, so rows of the movie and of the batch differ by a constant.
-    work: list[tuple[int, LinkBlock]] = [
-        (number * batch.padding.shape[1] - int(window.rows[0]), block)
-        for number, window in enumerate(group)
-        for block in blocks.of_window(window.start, n_frames)
-    ]
-    sizes = np.array([(len(block.parents), len(block.children)) for _, block in work]).reshape(-1, 2)
+    for side, of_side in enumerate(blocks):
+        embedded = (parent, child) if of_side.rivals == "parents" else (child, parent)
+        # Windows are whole frames, so rows of the movie and of the batch differ by a constant.
+        work = [
+            (number * batch.padding.shape[1] - int(window.rows[0]), block)
+            for number, window in enumerate(group)
+            for block in of_side.of_window(window.start, n_frames)
+        ]
+        for link, phi in _block_scores(network, embedded, places, work, settings):
+            score: NDArray[np.float32] = phi.float().cpu().numpy()
+            if not np.isfinite(score).all():
+                raise ModelError(
+                    f"the network gives scores that are not finite in the windows from step {group[0].start} on: its "
+                    "weights or the tokens are not finite; train it again with a lower learning rate"
+                )
+            yield side, link, score
+
+
+def _block_scores(
+    network: TrackingTransformer,
+    embedded: tuple[Tensor, Tensor],
+    places: Tensor,
+    work: list[tuple[int, LinkBlock]],
+    settings: ScoreSettings,
+) -> Iterator[tuple[NDArray[np.int64], Tensor]]:
+    """Links and their scores, of blocks each of which is so many rows further on in the batch than in the movie.
+
+    embedded: of all rows of the batch, of the rivals' kind and of the targets'.   places: (rows, D) px.
+    """
+    sizes = np.array([(len(block.rivals), len(block.targets)) for _, block in work]).reshape(-1, 2)
     for some in in_chunks(sizes[:, 1], sizes[:, 0], settings.max_pairs):
         here = [work[place] for place in some]
-        (parents, parents_real), (children, children_real) = (
-            tuple(torch.from_numpy(array).to(parent.device) for array in pad_rows(rows))
-            for rows in ([block.parents + by for by, block in here], [block.children + by for by, block in here])
+        (rivals, rivals_real), (targets, targets_real) = (
+            tuple(torch.from_numpy(array).to(places.device) for array in pad_rows(rows))
+            for rows in ([block.rivals + by for by, block in here], [block.targets + by for by, block in here])
         )
-        logits = parent[parents] @ child[children].mT
+        logits = embedded[0][rivals] @ embedded[1][targets].mT
         if settings.logit_clamp is not None:
             logits = logits.clamp(-settings.logit_clamp, settings.logit_clamp)
-        distance_px = torch.cdist(places[parents], places[children], compute_mode="donot_use_mm_for_euclid_dist")
-        allowed = (distance_px <= network.config.cutoff_px) & parents_real.unsqueeze(2) & children_real.unsqueeze(1)
+        distance_px = torch.cdist(places[rivals], places[targets], compute_mode="donot_use_mm_for_euclid_dist")
+        allowed = (distance_px <= network.config.cutoff_px) & rivals_real.unsqueeze(2) & targets_real.unsqueeze(1)
         phi = normalise_block(logits, allowed, network.config.normalisation)
         number = np.repeat(np.arange(len(here)), [len(block.link) for _, block in here])
         wanted = np.stack(
             [
                 number,
-                np.concatenate([block.parent_slot for _, block in here]),
-                np.concatenate([block.child_slot for _, block in here]),
+                np.concatenate([block.rival_slot for _, block in here]),
+                np.concatenate([block.target_slot for _, block in here]),
             ]
         )
-        picked: Tensor = phi[tuple(torch.from_numpy(wanted).to(phi.device))]
-        score: NDArray[np.float32] = picked.float().cpu().numpy()
-        if not np.isfinite(score).all():
-            raise ModelError(
-                f"the network gives scores that are not finite in the windows from step {group[0].start} on: its "
-                "weights or the tokens are not finite; train it again with a lower learning rate"
-            )
-        yield np.concatenate([block.link for _, block in here]), score
+        yield np.concatenate([block.link for _, block in here]), phi[tuple(torch.from_numpy(wanted).to(phi.device))]
 
 
 def _groups(movie: TokenMovie, starts: list[int], n_frames: int) -> Iterator[list[Window]]:

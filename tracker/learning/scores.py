@@ -81,7 +81,9 @@ def association_scores(
     assert given is not None
     movie = learning_movie(config, inputs)
     model = association_model(config, given, movie)
-    identity = _identity(movie, model.digest, variants=given.variants, threshold=given.threshold)
+    identity = _identity(
+        movie, model.digest, variants=given.variants, competition=given.competition, threshold=given.threshold
+    )
     path = kept_in(config, given.path, "associations")
     table = None if anew else _fitting(_kept(path, Associations), identity, path)
     links = graph.links.astype(np.int64)
@@ -93,7 +95,11 @@ def association_scores(
     if len(new):
         progress(f"scoring {len(new):,} links")
         settings = ScoreSettings(
-            variants=given.variants, threshold=given.threshold, logit_clamp=model.logit_clamp, device=given.device
+            variants=given.variants,
+            competition=given.competition,
+            threshold=given.threshold,
+            logit_clamp=model.logit_clamp,
+            device=given.device,
         )
         score[new] = link_scores(model.network, movie.tokens, links[new], settings)
         about = {"identity": identity, "model": given.model, "made_by": dict(model.provenance)}
