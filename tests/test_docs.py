@@ -61,6 +61,23 @@ def test_the_commands_of_auto_run(
         assert (tmp_path / folder / "tracks.csv").is_file()
 
 
+def test_the_commands_of_learning_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (content,) = blocks(ROOT / "docs" / "learn.md", "toml")
+    (tmp_path / "learn.toml").write_text(content)
+    commands = [line for block in blocks(ROOT / "docs" / "learn.md", "sh") for line in block.splitlines()]
+    assert len(commands) >= 11
+    for command in commands:
+        program, *arguments = shlex.split(command)
+        assert program == "track"
+        assert main(arguments) == 0, f"{command}: {capsys.readouterr().err}"
+    for folder in ("result", "taught_result", "tuned_result"):
+        assert (tmp_path / folder / "tracks.csv").is_file()
+    assert (tmp_path / "result.associations.npz").is_file()
+
+
 def test_auto_explains_every_number_and_its_prior() -> None:
     text = (ROOT / "docs" / "auto.md").read_text()
     for name in {*Measured.model_fields, *MeasuredProperty.model_fields}:

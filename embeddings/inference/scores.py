@@ -117,8 +117,8 @@ def link_scores(
     done = 0
     with _ready(network, device), torch.inference_mode():
         for group in _groups(movie, starts, n_frames):
-            for side in blocks:
-                side.forget(group[0].start)
+            for of_side in blocks:
+                of_side.forget(group[0].start)
             with memory_watched(device, "scoring links", _ADVICE):
                 for batch in _variants(group, movie, settings.variants):
                     for side, link, score in _batch_scores(
