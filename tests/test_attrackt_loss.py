@@ -15,12 +15,25 @@ from embeddings.methods.attrackt import (  # noqa: E402
     aligned_vectors,
     attrackt_loss,
     new_model,
+    with_collapse_note,
     with_embedding,
 )
-from embeddings.methods.tracking import new_network, window_batches  # noqa: E402
+from embeddings.methods.tracking import WholeWindows, new_network, window_batches  # noqa: E402
 from embeddings.table import NodeEmbeddings  # noqa: E402
+from embeddings.train import TrainingResult  # noqa: E402
 
 HIDDEN = AttracktSettings(hidden=16)
+
+
+class Certain(torch.nn.Module):
+    """A network that gives every pair the same logit."""
+
+    def __init__(self, logit):
+        super().__init__()
+        self.logit = logit
+
+    def forward(self, coordinates, tokens, padding):
+        return torch.full((*padding.shape, padding.shape[1]), self.logit)
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -63,14 +76,20 @@ def test_logits_are_held_in_a_range(cells, table):
     """So that no score is quite 0 or 1, at the beginning or ever."""
     batch = window_batches(BRIEF.fitted([cells]), [cells], target=False)[0]
 
-    class Certain(torch.nn.Module):
-        def forward(self, coordinates, tokens, padding):
-            return torch.full((*padding.shape, padding.shape[1]), -1e4)
-
-    model = AttracktModel(Certain(), 16, 3, HIDDEN)
+    model = AttracktModel(Certain(-1e4), 16, 3, HIDDEN)
     phi = model.scores(batch)
     assert phi.max() > 0
     torch.testing.assert_close(float(phi.max()), np.exp(-20.0), rtol=1e-4, atol=0.0)
+
+
+def test_a_network_that_links_nothing_is_told_of(cells):
+    batch = next(iter(WholeWindows(BRIEF, [cells], target=False)))
+    done = TrainingResult("finished", 6, 0.5, -1, float("nan"), 1.0, "cpu", ("seen",))
+    (seen, note) = with_collapse_note(done, AttracktModel(Certain(-20.0), 16, 3, HIDDEN), batch).notes
+    assert seen == "seen"
+    assert note.startswith("the network links next to nothing (the parents of a detection get ")
+    assert note.endswith("Train with another training.seed, a lower learning_rate or more warmup_steps")
+    assert with_collapse_note(done, AttracktModel(Certain(0.0), 16, 3, HIDDEN), batch) is done
 
 
 def test_every_gap_of_a_window_is_reconstructed(cells):

@@ -16,7 +16,15 @@ from torch import Tensor, nn
 from embeddings.batches import Batch
 from embeddings.learning_movie import LearningMovie
 from embeddings.losses import ReconstructionLoss, parental_softmax, transitive_loss
-from embeddings.methods.tracking import MEMORY_KEYS, Recipe, new_network, provenance, whole_windows, window_batches
+from embeddings.methods.tracking import (
+    MEMORY_KEYS,
+    Again,
+    Recipe,
+    WholeWindows,
+    new_network,
+    provenance,
+    window_batches,
+)
 from embeddings.nets.model_folder import StoredModel, fill_weights, read_model_folder, write_model_folder
 from embeddings.nets.saved_transformer import save_model
 from embeddings.table import NodeEmbeddings
@@ -28,6 +36,7 @@ METHOD = "attrackt"
 #: Logits are held in this range before they are normalised, in training and inference alike.
 LOGIT_CLAMP = 20.0
 _RECONSTRUCTION = "reconstruction"
+_COLLAPSED = 0.05
 
 
 @dataclass(frozen=True)
@@ -111,14 +120,14 @@ def train_attrackt(
     batches = window_batches(recipe, movies, target=False)
     network = new_network(recipe.network, recipe.training.seed)
     model = new_model(network, vectors[0].shape[1], recipe, settings)
-    held_out = [with_embedding(batch, vectors) for batch in whole_windows(recipe, movies, target=False)]
+    held_out = WholeWindows(recipe, movies, target=False)
     done = train(
         model,
         lambda step: with_embedding(batches[step], vectors),
         attrackt_loss,
         recipe.training,
         folder,
-        held_out=held_out if recipe.validate else None,
+        held_out=Again(lambda: (with_embedding(batch, vectors) for batch in held_out)) if recipe.validate else None,
         identity={**recipe.identity(movies), "attrackt": asdict(settings)},
         resume=resume,
         watch=watch,
@@ -130,9 +139,26 @@ def train_attrackt(
         "embeddings": [table.method for table in embeddings],
     }
     about = provenance(METHOD, movies, recipe, done, more)
+    model.cpu()
     save_reconstruction(model.reconstruction, folder)
-    save_model(network.cpu(), folder, about)
-    return done
+    save_model(network, folder, about)
+    return with_collapse_note(done, model, next(iter(held_out)))
+
+
+def with_collapse_note(done: TrainingResult, model: AttracktModel, batch: Batch) -> TrainingResult:
+    """A note where the network has learnt to link nothing: where scores are 0, the loss has no slope to leave it by."""
+    with torch.no_grad():
+        phi = model.scores(batch)
+    one_step = (batch.frame.unsqueeze(1) - batch.frame.unsqueeze(2) == 1).masked_fill(batch.padding.unsqueeze(2), False)
+    later = (batch.frame > 0) & ~batch.padding
+    taken = float((phi * one_step).sum(dim=1)[later].mean()) if bool(later.any()) else 1.0
+    if taken >= _COLLAPSED:
+        return done
+    note = (
+        f"the network links next to nothing (the parents of a detection get {taken:.2g} of 1 on average): the training "
+        "has collapsed. Train with another training.seed, a lower learning_rate or more warmup_steps"
+    )
+    return replace(done, notes=(*done.notes, note))
 
 
 def new_model(network: nn.Module, channels: int, recipe: Recipe, settings: AttracktSettings) -> AttracktModel:

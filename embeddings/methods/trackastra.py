@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from embeddings.batches import Batch
 from embeddings.learning_movie import LearningMovie
 from embeddings.losses import association_loss
-from embeddings.methods.tracking import MEMORY_KEYS, Recipe, new_network, provenance, whole_windows, window_batches
+from embeddings.methods.tracking import MEMORY_KEYS, Recipe, WholeWindows, new_network, provenance, window_batches
 from embeddings.nets.errors import ModelError
 from embeddings.nets.saved_transformer import save_model
 from embeddings.nets.tracking_transformer import TrackingTransformer
@@ -88,7 +88,7 @@ def train_trackastra(
         loss,
         recipe.training,
         folder,
-        held_out=whole_windows(recipe, movies, target=True) if recipe.validate else None,
+        held_out=WholeWindows(recipe, movies, target=True) if recipe.validate else None,
         identity={**recipe.identity(movies), "trackastra": asdict(settings)},
         resume=resume,
         watch=watch,

@@ -1,6 +1,6 @@
 """What all trainings of the tracking transformer share: from movies to windows to a model folder."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -76,16 +76,30 @@ def window_batches(recipe: Recipe, movies: Sequence[LearningMovie], *, target: b
     return TrainingBatches(sampler, recipe.training.steps, augment_settings=recipe.augmentation, target=target)
 
 
-def whole_windows(recipe: Recipe, movies: Sequence[LearningMovie], *, target: bool) -> list[Batch]:
-    """The movies in uncropped windows that do not overlap, un-augmented: what the training is validated on."""
-    tokens = [movie.tokens for movie in movies]
-    windows = replace(recipe.windows, crop_px=None)
-    stride = max(recipe.windows.n_frames - 1, 1)
-    return [
-        collate([window], tokens, target=target)
-        for number, movie in enumerate(tokens)
-        for window in covering_windows(movie, windows, number=number, stride_frames=stride)
-    ]
+class WholeWindows:
+    """The movies in uncropped windows, un-augmented: what the training is validated on. Made anew at each look."""
+
+    def __init__(self, recipe: Recipe, movies: Sequence[LearningMovie], *, target: bool) -> None:
+        """target: with who descends from whom."""
+        self._windows, self._movies, self._target = recipe.windows, [movie.tokens for movie in movies], target
+
+    def __iter__(self) -> Iterator[Batch]:
+        """One window at a time; neighbours share a frame."""
+        whole = replace(self._windows, crop_px=None)
+        for number, movie in enumerate(self._movies):
+            for window in covering_windows(movie, whole, number=number, stride_frames=whole.n_frames - 1):
+                yield collate([window], self._movies, target=self._target)
+
+
+@dataclass(frozen=True)
+class Again:
+    """Something to go through again and again, made anew each time."""
+
+    make: Callable[[], Iterator[Any]]
+
+    def __iter__(self) -> Iterator[Any]:
+        """From the beginning."""
+        return self.make()
 
 
 def provenance(
