@@ -32,6 +32,9 @@ bench: $(VENV)/dev.installed  ## timed comparisons; minutes
 	$(BIN)/python benchmarks/session.py
 	$(BIN)/python benchmarks/pins.py
 	$(BIN)/python benchmarks/tuning.py
+	$(BIN)/python benchmarks/tokens.py
+	$(BIN)/python benchmarks/transformer.py
+	$(BIN)/python benchmarks/inference.py
 
 clean:
 	rm -rf $(VENV) results
