@@ -1,6 +1,7 @@
 """Annotations as known pairs of a window: which pairs of detections a person's answers judge, and how. numpy only."""
 
-from dataclasses import dataclass
+import hashlib
+from dataclasses import astuple, dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,15 @@ class KnownLinks:
         parent, child = self.linked.T
         known_by = np.where(parent < 0, child, parent)
         return np.unique(np.concatenate([self.annotated, known_by, self.refused[:, 0]]))
+
+    @property
+    def digest(self) -> str:
+        """Tells one set of answers from another, in 16 hexadecimal digits."""
+        content = hashlib.sha256()
+        for rows in astuple(self):
+            content.update(f"{rows.shape}".encode())
+            content.update(np.ascontiguousarray(rows).tobytes())
+        return content.hexdigest()[:16]
 
 
 def known_links_of_pins(pins: ResolvedPins) -> KnownLinks:

@@ -82,7 +82,8 @@ def test_divisions_by_hand(axes, size):
     likely += t_log(math.log(half / 10 / 0.4), 0.3, 5.0)  # per unit of log half
     likely -= log_sphere(axes) + axes * math.log(half)  # per unit of space
     likely -= (axes - 1) * math.log(2)  # of both children, in no order
-    likely += math.log(0.05) - surprise.log_crowd[2] - surprise.log_crowd[4]
+    likely += 2 * math.log(0.05)  # missed in its first frame
+    likely -= surprise.log_crowd[2] + surprise.log_crowd[4]
     if size:
         evidence = t_log(math.log((area[2] + area[4]) / area[0]) + 0.1, 0.3) + t_log(math.log(area[2] / area[4]), 0.2)
         evidence -= sum(t_log(math.log(area[child]) - 4.0, 0.6) for child in (2, 4))

@@ -142,7 +142,7 @@ KNOWN = "Known: attrackt, trackastra, finetune, autoencoder, reid"
         (("attrackt", "--model", "model", "-o", "points.csv"),
          "points.csv exists already. Name another --output, or replace it with --overwrite"),
         (("attrackt", "--model", "model", *setting("candidates.max_frame_gap", 3)), "links over 3 frames never lie in "
-         "a window of 3 frames: make candidates.max_frame_gap at most 2, or the window longer (window_frames)"),
+         "a window of 3 frames: make candidates.max_frame_gap at most 2, or name a model with longer windows"),
     ],
 )  # fmt: skip
 def test_what_is_refused(capsys, arguments, message):

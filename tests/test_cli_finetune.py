@@ -10,6 +10,8 @@ from command_line import refused, track  # noqa: E402
 from learning_files import TRUTH, about, trained_cells, weights  # noqa: E402
 
 from embeddings.nets.model_folder import read_model_folder  # noqa: E402
+from tracker.errors import MissingExtraError  # noqa: E402
+from tracker.learning import finetune as learning  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -61,6 +63,28 @@ def test_steps_of_a_finetuning_are_counted_by_its_annotations():
     assert about("tuned")["provenance"]["steps"] == 6
 
 
+def test_a_resumed_finetuning_keeps_its_answers(capsys):
+    header = "kind,t,label,t2,label2,t3,label3,value,note\n"
+    Path("pins.csv").write_text(header + "children,0,1,,,,,true,\n")
+    given = ("train", "finetune", "config.toml", "-o", "tuned", "--pins", "pins.csv", "--set", "finetune.start=model")
+    assert track(*given, "-q") == 0
+    assert track(*given, "--resume", "-q") == 0
+    Path("pins.csv").write_text(header + "children,0,2,,,,,true,\n")
+    assert track(*given, "--resume", "-q") == 1
+    said = capsys.readouterr().err
+    assert said.startswith("error: the training in tuned cannot be resumed: annotations of movie 0 was ")
+
+
+def test_peft_is_asked_for_before_any_work(capsys, monkeypatch):
+    def gone():
+        raise MissingExtraError("peft", "finetune", "Fine-tuning with low-rank adapters")
+
+    monkeypatch.setattr(learning, "require_peft", gone)
+    monkeypatch.delattr(learning, "prepare")
+    assert track("train", "finetune", "config.toml", "-o", "tuned", "--set", "finetune.start=model", "-q") == 2
+    assert "peft" in capsys.readouterr().err
+
+
 def test_finetuning_without_start_or_answers(capsys):
     given = ("train", "finetune", "config.toml", "-o", "tuned")
     refused(capsys, "track train finetune needs [finetune] start, the folder of the model to begin with", *given)
@@ -70,6 +94,13 @@ def test_finetuning_without_start_or_answers(capsys):
         "fine-tuning learns from pins: give [annotations] pins, or --pins (`track suggest` asks what helps most)",
         *start,
     )
+    assert track("pins", "from-truth", "config.toml", *TRUTH, "--output", "answers.csv", "-q") == 0
+    refused(
+        capsys,
+        "fine-tuning learns from pins of every movie, and those in training.movies bring their own: give [annotations] "
+        "pins in config.toml, or leave it out",
+        *start, "--pins", "answers.csv", "--set", 'training.movies=["config.toml"]',
+    )  # fmt: skip
     Path("pins.csv").write_text("kind,t,label,t2,label2,t3,label3,value,note\ndetection,0,1,,,,,true,\n")
     assert track(*start, "--pins", "pins.csv", "-q") == 2
     assert capsys.readouterr().err == (

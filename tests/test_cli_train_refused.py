@@ -59,6 +59,8 @@ NO_METHOD = "there is no method 'atrackt' to train. Known: attrackt, trackastra,
         ("reid", {"reid.patch_px": [15, 16]},
          "[reid] patch_px must be two or three sizes out of [4, 8, 16], the largest 16; found (15, 16)"),
         ("autoencoder", {"autoencoder.latent": 17}, "[autoencoder] latent must be a positive multiple of 16; found 17"),
+        ("attrackt", {"network.normalisation": "softmax"},
+         "attrackt learns with network.normalisation = \"quiet_softmax\" alone, found 'softmax'; leave it out"),
         ("attrackt", {"data.images": "nowhere"}, "no images at nowhere: there is no nowhere in ., which holds 01, "
          "01_GT, 01_SEG, config.toml, points.csv, points.toml"),
         ("attrackt", {"training.movies": ["other.toml"]},
@@ -68,6 +70,13 @@ NO_METHOD = "there is no method 'atrackt' to train. Known: attrackt, trackastra,
 def test_what_is_refused_before_anything_is_trained(place, capsys, method, changes, message):
     given = [argument for key, value in changes.items() for argument in ("--set", f"{key}={json.dumps(value)}")]
     refused(capsys, message, "train", method, "config.toml", "-o", "model", *given)
+
+
+def test_pins_are_for_finetuning(place, capsys):
+    refused(
+        capsys, "--pins are for finetune; attrackt learns without them: leave them out",
+        "train", "attrackt", "config.toml", "-o", "model", "--pins", "nowhere.csv",
+    )  # fmt: skip
 
 
 def test_models_of_the_wrong_kind(trained, capsys):

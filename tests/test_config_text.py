@@ -56,7 +56,7 @@ FULL = {
     },
     "features": {"overlap_shift": [-1, 4], "flow": "neighbors"},
     "embeddings": {"path": "e.npz", "method": "reid", "model": "m", "device": "cpu"},
-    "associations": {"path": "a.npz", "property": "p", "method": "attrackt", "model": "m", "variants": 1,
+    "associations": {"path": "a.npz", "property": "p", "method": "attrackt", "model": "m", "variants": 1, "competition": "both",
                      "threshold": 0.05, "device": "cpu"},
     "training": {"movies": ["a.toml", "b.toml"], "steps": 7, "device": "cuda", "learning_rate": 1e-7},
     "windows": {"n_frames": 4, "augment": 3},

@@ -17,12 +17,15 @@ from tracker.features.context import FeatureContext
 
 @pytest.mark.parametrize("has_association", [False, True])
 def test_auto_is_the_surprise_of_what_there_is(has_association):
-    """As it is, in nats; learned scores take no part unless a term asks for them."""
+    """As it is, in nats; where scores are given, they join in at weight 0.75."""
     settings = CostSettings()
     assert settings.preset == "auto"
     for has_pairs, families in ((True, ("link", "division")), (False, ("link",))):
         terms = resolve_terms(settings, has_association=has_association, has_pairs=has_pairs)
-        assert terms == tuple(Term(on=family, feature="surprise") for family in families)
+        wanted = [Term(on=family, feature="surprise") for family in families]
+        if has_association:
+            wanted += [Term(on=family, feature="association_surprise", weight=0.75) for family in families]
+        assert terms == tuple(wanted)
 
 
 def test_auto_multiplies_the_ends_with_their_surprise():

@@ -87,8 +87,8 @@ def test_a_link_longer_than_a_window():
     with pytest.raises(ConfigError) as error:
         link_scores(network_for(movie), movie, np.array([[0, 1], [1, 5]]))
     assert str(error.value) == (
-        "links over 4 frames never lie in a window of 4 frames: make candidates.max_frame_gap at most 3, or the window "
-        "longer (window_frames)"
+        "links over 4 frames never lie in a window of 4 frames: make candidates.max_frame_gap at most 3, or name a "
+        "model with longer windows"
     )
 
 

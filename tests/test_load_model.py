@@ -1,6 +1,8 @@
 """Models by whatever a person calls them."""
 
 import json
+import sys
+import zipfile
 
 import pytest
 
@@ -120,11 +122,27 @@ def test_a_public_name_is_downloaded_by_the_package(tmp_path, monkeypatch):
     assert same(load_tracking_model(tmp_path / "ctc", "ctc").network, small_network())
     assert asked == ["ctc"]
 
-    def offline(name):
-        raise OSError("no network")
+    for problem in (OSError("no network"), zipfile.BadZipFile("no network")):
 
-    monkeypatch.setattr(pretrained, "download_pretrained", offline)
-    refused("the public model ctc could not be downloaded: no network", load_tracking_model, tmp_path / "ctc", "ctc")
+        def offline(name, problem=problem):
+            raise problem
+
+        monkeypatch.setattr(pretrained, "download_pretrained", offline)
+        said = "the public model ctc could not be downloaded: no network"
+        refused(said, load_tracking_model, tmp_path / "ctc", "ctc")
+
+
+def test_what_the_package_prints_is_a_message(tmp_path, monkeypatch, capsys):
+    pretrained = pytest.importorskip("trackastra.model.pretrained", reason="the downloads are those of trackastra")
+    write_release(tmp_path / "cache", small_network())
+
+    def skipping(name):
+        sys.stdout.write("skipping")
+        return tmp_path / "cache"
+
+    monkeypatch.setattr(pretrained, "download_pretrained", skipping)
+    load_tracking_model(tmp_path / "ctc", "ctc")
+    assert capsys.readouterr() == ("", "skipping")
 
 
 @pytest.mark.parametrize("content", ["[1, 2]", "{}", "no json", None])

@@ -11,7 +11,7 @@ from tracker.candidates import build_candidates
 from tracker.detections import Detections
 from tracker.errors import InputError
 from tracker.io.geff_scores import read_link_scores
-from tracker.scores import lay_on_links, load_associations, load_embeddings, load_geff_scores
+from tracker.scores import lay_on_links, load_associations, load_embeddings, load_geff_scores, scores_out
 
 # Frames 2, 3, 4 hold the labels 5, 9 | 4, 7 | 5; positions in pixels times the scale (2, 1).
 KEY = [(2, 5), (2, 9), (3, 4), (3, 7), (4, 5)]
@@ -48,6 +48,14 @@ def test_lay_on_no_links():
     alone = build_candidates(Detections(np.zeros(2, int), np.arange(2), np.zeros((2, 2)), np.arange(1), np.ones(2)))
     assert lay_on_links(alone, np.array([[0, 1]]), np.ones(1)).shape == (0,)
     assert lay_on_links(graph(), np.empty((0, 2), np.int64), np.empty(0)).tolist() == [0.0] * 6
+
+
+def test_scores_of_the_next_frame_tell_how_many_children_there_are():
+    """Those of links that skip a frame do not: there the same children are seen once more."""
+    found = build_candidates(detections(), max_frame_gap=2)
+    assert found.links.tolist() == [[0, 2], [0, 3], [0, 4], [1, 2], [1, 3], [1, 4], [2, 4], [3, 4]]
+    sums = scores_out(found, np.array([0.75, 0.5, 0.9, 0.125, 0.25, 0.8, 1.0, 0.0]))
+    assert sums.tolist() == [1.25, 0.375, 1.0, 0.0, 0.0]
 
 
 def associations(path, links, scores):

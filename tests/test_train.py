@@ -191,6 +191,15 @@ def test_a_later_damaged_checkpoint_does_not_push_out_a_good_one(tmp_path):
     assert load_checkpoint(tmp_path)[0] == {"done": 15}
 
 
+def test_a_damaged_checkpoint_of_the_same_step_does_not_push_out_a_good_one(tmp_path):
+    for step, seconds in ((10, 1.0), (20, 2.0)):
+        save_checkpoint(tmp_path, step, {"done": step, "seconds": seconds})
+    checkpoints(tmp_path)[0].write_bytes(b"")
+    newest = save_checkpoint(tmp_path, 20, {"done": 20, "seconds": 3.0})
+    newest.write_bytes(b"")
+    assert load_checkpoint(tmp_path)[0] == {"done": 10, "seconds": 1.0}
+
+
 def test_early_stop_keeps_the_best_weights(tmp_path):
     """The batches teach something else than what is held out: its loss falls, then rises."""
     model = network(dropout=0.0)

@@ -88,6 +88,12 @@ def test_the_cpu_computes_in_full_precision():
         assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
 
 
+@pytest.mark.parametrize("said", ["not enough memory: you tried to allocate 9", "MPS backend out of memory"])
+def test_other_words_for_out_of_memory(said):
+    with pytest.raises(TrainingError, match="ran out of memory"), memory_watched(torch.device("cpu"), "now", "Rest"):
+        raise RuntimeError(said)
+
+
 def test_the_cpu_out_of_memory():
     with (
         pytest.raises(TrainingError, match=r"^cpu ran out of memory at step 7\. Make crop_px smaller, and resume$"),

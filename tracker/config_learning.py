@@ -20,7 +20,7 @@ class Training(_Section):
     """The training loop of tracking transformers; auto-encoders have their own numbers."""
 
     movies: tuple[str, ...] = ()
-    """Configs of further movies to learn from; only their [data] is read."""
+    """Configs of further movies to learn from: their [data]; finetune: how they are tracked, and their pins, too."""
     steps: Count = 0
     """Batches to learn from; 0 = as published: attrackt 1000000, trackastra 625000, finetune 100 per annotation."""
     seed: Count = 0

@@ -71,9 +71,15 @@ def find_links(graph: CandidateGraph, link: NDArray[np.int64]) -> NDArray[np.int
 
 
 def scores_out(graph: CandidateGraph, association: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N,) sum of the scores of the links out of each detection: how many children the scores expect."""
-    sums = np.bincount(graph.links[:, 0], weights=association, minlength=len(graph.detections))
-    return sums.astype(np.float64)
+    """(N,) sum of the scores of each detection's links to the next frame: how many children the scores expect.
+
+    Links that skip frames are left out: a cell that is there in the next frame has its scores in the one after, too.
+    Source: Attrackt, the sum over j in t + 1 of its confidence.
+    """
+    step = graph.detections.step
+    parent, child = graph.links.T
+    weights = np.where(step[child] - step[parent] == 1, association, 0.0)
+    return np.bincount(parent, weights=weights, minlength=len(graph.detections)).astype(np.float64)
 
 
 def _place_of(graph: CandidateGraph, ends: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -45,7 +45,7 @@ def suggest(
     """Rank the selected detections that have a next frame by how doubtful their children are.
 
     margin: smallest margin of the way out first.
-    confidence: largest |sum of association scores of the links out - chosen children| first (Attrackt, section 1.11);
+    confidence: largest |sum of association scores of the next frame - chosen children| first (Attrackt, section 1.11);
         needs associations.
     combined: mean of the ranks by margin and by confidence; without associations by margin and by the smallest margin
         of the children's way in.

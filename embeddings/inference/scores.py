@@ -292,5 +292,5 @@ def _check_gaps(movie: TokenMovie, links: NDArray[np.int64], n_frames: int) -> N
     if widest >= n_frames:
         raise ConfigError(
             f"links over {widest} frames never lie in a window of {n_frames} frames: make candidates.max_frame_gap at "
-            f"most {n_frames - 1}, or the window longer (window_frames)"
+            f"most {n_frames - 1}, or name a model with longer windows"
         )

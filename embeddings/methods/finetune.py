@@ -137,7 +137,11 @@ def train_finetune(
         loss,
         recipe.training,
         folder,
-        identity={**recipe.identity(movies), "finetune": {**asdict(settings), "start": start.digest}},
+        identity={
+            **recipe.identity(movies),
+            "finetune": {**asdict(settings), "start": start.digest},
+            "annotations": {f"annotations of movie {number}": one.digest for number, one in enumerate(annotated)},
+        },
         resume=resume,
         watch=watch,
         memory_keys=MEMORY_KEYS,

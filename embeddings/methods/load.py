@@ -2,7 +2,10 @@
 
 import hashlib
 import json
+import sys
+import zipfile
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -70,6 +73,7 @@ def _downloaded(name: str) -> Path:
     from trackastra.model.pretrained import download_pretrained
 
     try:
-        return Path(download_pretrained(name))
-    except (OSError, ValueError) as error:  # no network; a damaged archive
+        with redirect_stdout(sys.stderr):  # the package prints what it does, and stdout may be read by a program
+            return Path(download_pretrained(name))
+    except (OSError, ValueError, zipfile.BadZipFile) as error:  # no network; a page of errors instead of the archive
         raise ModelError(f"the public model {name} could not be downloaded: {error}") from error

@@ -242,7 +242,9 @@ def patch_embeddings(
     vector = np.zeros((len(reader.detections), network.config.latent), np.float32)
     with (
         torch.inference_mode(),
-        memory_watched(device, "embedding patches", "Make batch_size smaller, or embed on the CPU"),
+        memory_watched(
+            device, "embedding patches", 'Embed on the CPU (device = "cpu"), or train a model of smaller patches'
+        ),
     ):
         for rows, patches in reader:
             for start in range(0, len(rows), batch_size):

@@ -1,11 +1,14 @@
 """What all trainings of the tracking transformer share: from movies to windows to a model folder."""
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from embeddings.augment import AugmentSettings, augment_level
 from embeddings.batches import Batch, TrainingBatches, collate
@@ -58,8 +61,15 @@ class Recipe:
             "windows": asdict(self.windows),
             "sampler": asdict(self.sampler),
             "augmentation": None if self.augmentation is None else asdict(self.augmentation),
-            "movies": {str(number): movie.digest for number, movie in enumerate(movies)},
+            "validated": {"validate": self.validate},
+            "movies": {f"movie {number + 1}": movie.digest for number, movie in enumerate(movies)},
+            "truths": {f"truth {number + 1}": _digest_of(movie.truth) for number, movie in enumerate(movies)},
         }
+
+
+def _digest_of(truth: tuple[NDArray[np.int64], NDArray[np.int64]] | None) -> str | None:
+    """Tells one truth from another."""
+    return None if truth is None else hashlib.sha256(b"".join(array.tobytes() for array in truth)).hexdigest()[:16]
 
 
 def new_network(config: TransformerConfig, seed: int) -> TrackingTransformer:

@@ -32,7 +32,7 @@ def checkpoints(folder: Path) -> list[Path]:
 def save_checkpoint(folder: Path, step: int, state: Mapping[str, Any]) -> Path:
     """Write the state after `step` steps, tensors and plain values; keep the previous one. Raises OutputError.
 
-    Those of later steps go as well: they were damaged, or else the training would have gone on from them.
+    Others of this step or later go as well: they were damaged, or else the training would have gone on from them.
     """
     buffer = io.BytesIO()
     torch.save(dict(state), buffer)
@@ -47,7 +47,7 @@ def save_checkpoint(folder: Path, step: int, state: Mapping[str, Any]) -> Path:
             os.fsync(file.fileno())
         partial.replace(path)
         others = [other for other in checkpoints(folder) if other != path]
-        later = [other for other in others if _step_of(other) > step]
+        later = [other for other in others if _step_of(other) >= step]
         for old in (*later, *others[len(later) + _KEPT - 1 :]):
             old.unlink(missing_ok=True)
     except OSError as error:

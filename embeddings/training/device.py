@@ -14,6 +14,8 @@ from torch import Tensor
 from embeddings.training.errors import TrainingError
 from tracker.errors import ConfigError
 
+_OUT_OF_MEMORY = ("can't allocate memory", "not enough memory", "out of memory")
+
 
 def choose_device(name: str) -> torch.device:
     """The device called cpu, cuda or mps; auto = cuda, else mps, else cpu. Raises ConfigError for one there is not."""
@@ -60,8 +62,9 @@ def memory_watched(device: torch.device, doing: str, advice: str) -> Iterator[No
     try:
         yield
     except (MemoryError, RuntimeError) as error:
-        # On the CPU torch raises a plain RuntimeError, which only its text tells from others.
-        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and "can't allocate memory" not in str(error):
+        # On the CPU and on mps torch raises a plain RuntimeError, which only its text tells from others.
+        told = any(text in str(error) for text in _OUT_OF_MEMORY)
+        if not isinstance(error, MemoryError | torch.OutOfMemoryError) and not told:
             raise
         raise TrainingError(f"{device} ran out of memory {doing}. {advice}") from error
 

@@ -128,7 +128,8 @@ class Surprise:
         likely -= log_sphere(found.ndim) + found.ndim * np.log(separation * self.nearest[parent])
         likely -= (found.ndim - 1) * np.log(2)
         likely -= self.log_crowd[one] + self.log_crowd[other]
-        likely += (self.missed(parent, one) + self.missed(parent, other)) * np.log(numbers.missed_rate)
+        # Twice: a child missed in its very first frame can nearly always be told as a division that came later.
+        likely += 2 * (self.missed(parent, one) + self.missed(parent, other)) * np.log(numbers.missed_rate)
         return -likely - self._bounded(self.division_evidence(links, pairs, numbers), numbers.division_outliers)
 
     def shape(self, links: NDArray[np.integer], pairs: NDArray[np.integer], model: MovieModel) -> tuple[_Array, _Array]:

@@ -14,6 +14,7 @@ from tracker.cli.common import Json, Quiet, Set, Verbose, configure, fact_table,
 from tracker.cli.run import with_pins
 from tracker.config import load_config
 from tracker.config_text import relative_to
+from tracker.errors import ConfigError
 from tracker.prepare import require_torch
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from tracker.learning.train import Watch
 
 METHODS = "attrackt, trackastra, finetune, autoencoder or reid"
+_GO_ON = "the same command with --resume goes on from there"
 
 
 def train(
@@ -45,11 +47,19 @@ def train(
     require_torch(f"track train {method}")
     from tracker.learning.train import train_method
 
+    if pins and method != "finetune":
+        raise ConfigError(f"--pins are for finetune; {method} learns without them: leave them out")
     loaded = load_config(config, settings)
     if pins:
         loaded = with_pins(loaded, pins)
-    with _shown(quiet or as_json) as watch:
-        done = train_method(method, loaded, folder, resume=resume, watch=watch)
+    try:
+        with _shown(quiet or as_json) as watch:
+            done = train_method(method, loaded, folder, resume=resume, watch=watch)
+    except KeyboardInterrupt as error:  # between two trainings, or while reading: the loop itself saves and returns
+        if not folder.is_dir():
+            raise
+        tell("error:", f"interrupted; what was finished is in {folder}, and {_GO_ON}", "bold red")
+        raise typer.Exit(1) from error
     report = {
         "method": method,
         "model": str(folder),
@@ -68,8 +78,7 @@ def train(
             tell("note:", note, "yellow")
         _print(done, method, folder, config)
     if done.stopped == "interrupted":
-        tell("error:", f"interrupted; saved in {folder}, and the same command with --resume goes on from there",
-             "bold red")  # fmt: skip
+        tell("error:", f"interrupted; saved in {folder}, and {_GO_ON}", "bold red")
         raise typer.Exit(1)
 
 
@@ -77,8 +86,11 @@ def _print(done: "TrainingResult", method: str, folder: Path, config: Path) -> N
     table = fact_table()
     table.add_row("steps", f"{done.steps:,} in {done.seconds:.0f} s on {done.device} ({done.stopped})")
     best = f"; held out {done.held_out_loss:.4g} at step {done.best_step:,}, kept" if done.best_step >= 0 else ""
-    table.add_row("loss", f"{done.loss:.4g}{best}")
+    if done.loss == done.loss:  # none before the first line of training.csv
+        table.add_row("loss", f"{done.loss:.4g}{best}")
     output().print(table)
+    if not (folder / "model.json").exists():  # broken off before there was one
+        return
     section = "embeddings" if method in ("autoencoder", "reid") else "associations"
     named = relative_to(str(folder.resolve()), config.resolve().parent)
     output().print(f'model in {folder}; use it in {config} with: [{section}] model = "{named}"', markup=False)

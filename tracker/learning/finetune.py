@@ -1,7 +1,7 @@
 """Fine-tuning a model with the pins of a config and its current solution."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -9,6 +9,7 @@ import numpy as np
 
 from embeddings.known_pairs import KnownLinks, known_links_of_lineage, known_links_of_pins, pseudo_labelled
 from embeddings.learning_movie import LearningMovie
+from embeddings.low_rank import require_peft
 from embeddings.methods.attrackt import load_reconstruction
 from embeddings.methods.finetune import FinetuneSettings, Unsupervised, train_finetune
 from embeddings.methods.load import load_tracking_model
@@ -18,7 +19,7 @@ from tracker.annotations import solve_pinned
 from tracker.config import Config, load_config
 from tracker.config_learning import Attrackt, Finetune
 from tracker.config_scores import AssociationSettings
-from tracker.errors import ConfigError
+from tracker.errors import ConfigError, first_five
 from tracker.learning.movies import learning_movie
 from tracker.learning.patch_methods import copy_patch_model, embed_with
 from tracker.learning.recipes import recipe
@@ -41,14 +42,17 @@ class Annotated:
 def finetune(config: Config, folder: Path, *, resume: bool, watch: Callable[[Progress], None]) -> TrainingResult:
     """Fine-tune finetune.start on the pins of the config, and of the configs in training.movies.
 
-    Raises ConfigError where the start or pins are missing, and what reading, solving and training raise.
+    Raises ConfigError where the start or pins are missing, and what peft, reading, solving and training raise.
     """
+    require_peft()
     given = config.finetune or Finetune()
     if given.start is None:
         raise ConfigError("track train finetune needs [finetune] start, the folder of the model to begin with")
     begin = config.path(given.start)
     others = () if config.training is None else config.training.movies
-    found = [_annotated(one, given, config) for one in (config, *(load_config(config.path(other)) for other in others))]
+    configs = {other: load_config(config.path(other)) for other in others}
+    _check_pins(config, configs)
+    found = [_annotated(one, given, config) for one in (config, *configs.values())]
     movies = [one.movie for one in found]
     start = load_tracking_model(begin, given.start, movies[0].detections.ndim)
     count = sum(len(one.annotated.anchors) for one in found)
@@ -72,7 +76,7 @@ def finetune(config: Config, folder: Path, *, resume: bool, watch: Callable[[Pro
         rank=given.rank,
         alpha=given.alpha,
         dropout=given.dropout,
-        transitive_weight=(config.attrackt or Attrackt()).transitive_weight,
+        transitive_weight=float(before.get("transitive_weight", Attrackt().transitive_weight)),
         standardise=bool(before.get("standardise", False)),
     )
     done = train_finetune(
@@ -92,12 +96,22 @@ def finetune(config: Config, folder: Path, *, resume: bool, watch: Callable[[Pro
     return done
 
 
-def _annotated(config: Config, given: Finetune, main: Config) -> Annotated:
-    """Track a movie with the model as it is, and say what its pins and its solution tell."""
+def _check_pins(config: Config, others: Mapping[str, Config]) -> None:
+    """Raise ConfigError for a movie without pins, before any is tracked. others: by name, from training.movies."""
     if not config.annotations.pins:
         raise ConfigError(
             "fine-tuning learns from pins: give [annotations] pins, or --pins (`track suggest` asks what helps most)"
         )
+    without = [name for name, other in others.items() if not other.annotations.pins]
+    if without:
+        raise ConfigError(
+            "fine-tuning learns from pins of every movie, and those in training.movies bring their own: give "
+            f"[annotations] pins in {first_five(without)}, or leave it out"
+        )
+
+
+def _annotated(config: Config, given: Finetune, main: Config) -> Annotated:
+    """Track a movie with the model as it is, and say what its pins and its solution tell."""
     assert given.start is not None
     config = config.model_copy(update={"associations": _scores_of_start(config, main.path(given.start), given.start)})
     prepared = prepare(config, Stopwatch())

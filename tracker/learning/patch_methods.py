@@ -1,6 +1,7 @@
 """Methods that look at the patch around each detection: training and embedding as a config says."""
 
 import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -108,6 +109,12 @@ def embed_patches(config: Config, movie: LearningMovie) -> NodeEmbeddings:
 def patch_model_digest(config: Config) -> str:
     """Tells the model of [embeddings] from others."""
     return hashlib.sha256((_checked(config) / "model.json").read_bytes()).hexdigest()[:16]
+
+
+def weights_digest(folder: Path) -> str:
+    """File and checksum of the weights, as model.json names them. Raises ModelError."""
+    _kind(folder)
+    return str(json.loads((folder / "model.json").read_text(encoding="utf-8")).get("weights"))
 
 
 def copy_patch_model(folder: Path, to: Path) -> None:

@@ -101,7 +101,13 @@ def association_scores(
             logit_clamp=model.logit_clamp,
             device=given.device,
         )
-        score[new] = link_scores(model.network, movie.tokens, links[new], settings)
+        score[new] = link_scores(
+            model.network,
+            movie.tokens,
+            links[new],
+            settings,
+            lambda done, of: progress(f"scoring {len(new):,} links, window {done:,} of {of:,}"),
+        )
         about = {"identity": identity, "model": given.model, "made_by": dict(model.provenance)}
         found = graph.detections
         key = np.column_stack([found.frame, found.label])

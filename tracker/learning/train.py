@@ -11,6 +11,7 @@ from embeddings.methods.load import load_tracking_model
 from embeddings.methods.trackastra import SupervisedSettings, train_trackastra
 from embeddings.methods.tracking import check_out_of_the_way, window_batches
 from embeddings.train import TrainingResult
+from embeddings.training.checkpoint import checkpoints
 from embeddings.training.device import use_threads
 from embeddings.training.history import Progress
 from tracker.config import Config
@@ -18,7 +19,13 @@ from tracker.config_learning import Attrackt, Trackastra
 from tracker.errors import ConfigError
 from tracker.learning.finetune import finetune
 from tracker.learning.movies import learning_movies
-from tracker.learning.patch_methods import copy_patch_model, embed_with, train_autoencoder_of, train_reid_of
+from tracker.learning.patch_methods import (
+    copy_patch_model,
+    embed_with,
+    train_autoencoder_of,
+    train_reid_of,
+    weights_digest,
+)
 from tracker.learning.recipes import PUBLISHED_STEPS, recipe
 
 log = logging.getLogger(__name__)
@@ -47,9 +54,15 @@ def train_method(method: str, config: Config, folder: Path, *, resume: bool, wat
 def _attrackt(config: Config, folder: Path, resume: bool, watch: Watch) -> TrainingResult:
     given = config.attrackt or Attrackt()
     wanted = recipe(config, PUBLISHED_STEPS["attrackt"])
+    if wanted.network.normalisation != "quiet_softmax":  # or it would be scored otherwise than it has learnt
+        raise ConfigError(
+            f'attrackt learns with network.normalisation = "quiet_softmax" alone, found '
+            f"{wanted.network.normalisation!r}; leave it out"
+        )
     movies = learning_movies(config, truth=False)
     window_batches(wanted.fitted(movies), movies, target=False)  # mistakes show before the auto-encoder is trained
     own = folder / "autoencoder"
+    _check_same_autoencoder(folder, own, None if given.autoencoder is None else config.path(given.autoencoder))
     if given.autoencoder is not None:
         copy_patch_model(config.path(given.autoencoder), own)
     else:  # where an earlier session has finished it, this makes sure that it was the same one, and is done
@@ -62,6 +75,26 @@ def _attrackt(config: Config, folder: Path, resume: bool, watch: Watch) -> Train
     settings = AttracktSettings(given.transitive_weight, given.hidden, given.standardise)
     return train_attrackt(
         movies, tables, folder, recipe=wanted, settings=settings, resume=resume, watch=lambda p: watch("attrackt", p)
+    )
+
+
+def _check_same_autoencoder(folder: Path, own: Path, given: Path | None) -> None:
+    """Raise ConfigError where associations are to be learnt on with other embeddings than those they began with.
+
+    own: the auto-encoder beside them.   given: the one that is named now, None where one is trained there.
+    """
+    if not checkpoints(folder) or not (own / "model.json").exists():
+        return
+    trained_here = bool(checkpoints(own))
+    if trained_here if given is not None else not trained_here:
+        other = "one that was trained with them" if trained_here else "a given one"
+    elif given is not None and weights_digest(given) != weights_digest(own):
+        other = "another one"
+    else:
+        return
+    raise ConfigError(
+        f"the associations in {folder} learn with the embeddings of an auto-encoder, and until now that was {other}: "
+        "give attrackt.autoencoder as it was, or train into another folder"
     )
 
 
