@@ -151,7 +151,7 @@ def finetune(seeds: list[int], folder: Path) -> None:
             "costs": {"preset": "attrackt"},
             "associations": {"model": str(base.resolve()), "competition": "both"},
         }
-        write_pins(pins, answered("hela", before, 100), overwrite=True)
+        write_pins(pins, answered(folder, "hela", before, 100), overwrite=True)
         config = with_data("finetune_interpolation.toml", "hela", seed)
         config = config.model_copy(
             update={
@@ -175,9 +175,10 @@ def finetune(seeds: list[int], folder: Path) -> None:
         summary(name, [one[name] for one in found])
 
 
-def answered(movie: str, sections: dict[str, Any], budget: int) -> list[PinRow]:
+def answered(folder: Path, movie: str, sections: dict[str, Any], budget: int) -> list[PinRow]:
     """The children of the detections that scores and solution disagree about most, from the truth."""
-    config = make_config({"data": data(movie), **sections}, folder=Path.cwd())
+    output = {"output": {"path": str(folder / "asked")}}
+    config = make_config({"data": data(movie), **sections, **output}, folder=Path.cwd())
     prepared = prepare(config, Stopwatch())
     problem, solution = solve_pinned(prepared.problem, prepared.pins, solver_settings(config))
     lineage = to_lineage(prepared.graph, problem, solution)

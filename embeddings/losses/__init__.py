@@ -10,6 +10,7 @@ from embeddings.losses.association import association_loss
 from embeddings.losses.parental_softmax import Normalisation, parental_log_softmax, parental_softmax
 from embeddings.losses.reconstruction import ReconstructionLoss, ResidualMLP
 from embeddings.losses.reid import reid_loss
+from embeddings.losses.time_arrow import time_arrow_loss
 from embeddings.losses.transitive import transitive_loss
 
 __all__ = [
@@ -20,5 +21,6 @@ __all__ = [
     "parental_log_softmax",
     "parental_softmax",
     "reid_loss",
+    "time_arrow_loss",
     "transitive_loss",
 ]

@@ -1,0 +1,247 @@
+"""Embeddings by MAESTER: the texture around a pixel, as a masked auto-encoder of the movie's own frames sees it."""
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from embeddings.frame_crops import CropSizes, CropSource
+from embeddings.frame_images import FrameImages
+from embeddings.inference.field_of_view import pixel_embeddings
+from embeddings.inference.mask_pixels import labelled_pixels, sample_pixels
+from embeddings.learning_movie import LearningMovie
+from embeddings.nets.errors import ModelError
+from embeddings.nets.mae import MaskedAutoencoder, draw_kept, masked_pixel_error, seeded_mae
+from embeddings.nets.mae_config import MaeConfig
+from embeddings.nets.model_folder import StoredModel, fill_weights, read_model_folder, write_model_folder
+from embeddings.table import NodeEmbeddings
+from embeddings.train import TrainingResult, train
+from embeddings.training.device import choose_device
+from embeddings.training.history import Progress
+from embeddings.training.settings import TrainingSettings
+from embeddings.zoomed_frames import ZoomedFrames
+from tracker.detections import Detections
+from tracker.errors import ConfigError, MovieError
+
+METHOD = "maester"
+Aggregation = Literal["centroid", "mask_mean"]
+#: Learning rate and weight decay as published; more steps than these brought nothing there. The schedule is ours.
+DEFAULTS = TrainingSettings(
+    steps=4400, learning_rate=6e-5, weight_decay=1e-5, warmup_steps=200, clip_norm=1.0, validate_steps=200
+)
+_NOUN = "MAESTER"
+_IDEAL_SHARE = 0.25  # of the field of view, that a cell takes: as much as its tokens in the middle do
+
+
+def train_maester(
+    movies: Sequence[LearningMovie],
+    folder: Path,
+    *,
+    config: MaeConfig | None = None,
+    zoom: float = 1.0,
+    settings: TrainingSettings = DEFAULTS,
+    batch_size: int = 32,
+    frames_held: int = 16,
+    memory_mb: float = 256.0,
+    resume: bool = False,
+    watch: Callable[[Progress], None] | None = None,
+) -> TrainingResult:
+    """Train a masked auto-encoder on random crops of the frames and write it to `folder`; no link, no truth is seen.
+
+    Crops are random squares of half to the whole field of view, resized to it and flipped (`embeddings.frame_crops`).
+    config: sizes, default those of MAESTER.   zoom: how much the frames are enlarged first, for cells that are small or
+        large beside the field of view.   batch_size: crops per step, all of one movie.
+    frames_held, memory_mb: as in CropSizes.   settings, resume, watch: as in `embeddings.train.train`.
+    A tenth of the frames of each movie is held out (see CropSource); the weights with the lowest loss on crops of them
+    are kept. An interrupted training leaves a model, too, whose provenance says so.
+    Raises ConfigError without movies or images, for images that are not 2-D and cells that do not fit the field of
+    view; MovieError for pixels that are NaN or infinite and frames that are too small; what `train` raises.
+    """
+    config = config or MaeConfig()
+    if not movies:
+        raise ConfigError(f"{_NOUN} needs at least one movie to learn from, found none")
+    sizes = CropSizes(batch_size, frames_held, memory_mb)
+    frames = [_frames(movie, config, zoom) for movie in movies]
+    source = CropSource(frames, config.image_px, sizes, settings.seed)
+
+    def batches(step: int) -> tuple[Tensor, Tensor]:
+        return _batch(source(step), np.random.default_rng([settings.seed, 5, step]), config)
+
+    away = source.held_out()
+    stored = {METHOD: config.as_mapping(), "frames": {"zoom": zoom}}
+    network = seeded_mae(config, settings.seed)
+    done = train(
+        network,
+        batches,
+        masked_pixel_error,
+        settings,
+        folder,
+        held_out=[
+            _batch(crops, np.random.default_rng([settings.seed, 6, number]), config)
+            for number, crops in enumerate(away)
+        ]
+        or None,
+        # By content, not by name: a resumed training may be told another path to the same movie.
+        identity={
+            **stored,
+            "batches": asdict(sizes),
+            "movies": {f"movie {number}": movie.digest for number, movie in enumerate(movies, start=1)},
+        },
+        resume=resume,
+        watch=watch,
+        memory_keys="batch_size, width or depth",
+    )
+    provenance = {
+        "method": METHOD,
+        "movies": [{**_about(one), "frames": len(one)} for one in frames],
+        "training": asdict(settings),
+        "batch_size": batch_size,
+        "stopped": done.stopped,
+        "steps": done.steps,
+        "best_step": done.best_step,
+        "held_out_loss": None if math.isnan(done.held_out_loss) else done.held_out_loss,
+        "seconds": done.seconds,
+        "device": done.device,
+        "torch": torch.__version__,
+    }
+    write_model_folder(folder, StoredModel(METHOD, stored, network.state_dict(), provenance))
+    return done
+
+
+def load_maester(folder: Path) -> tuple[MaskedAutoencoder, float, Mapping[str, Any]]:
+    """What `train_maester` wrote: the network on the CPU, the zoom of its frames, provenance. Raises ModelError."""
+    stored = read_model_folder(folder, METHOD)
+    path = folder / "model.json"
+    try:
+        sizes, zoom = stored.config[METHOD], float(stored.config["frames"]["zoom"])
+        config = MaeConfig.from_mapping(sizes, path)
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(f"{path} does not describe a masked auto-encoder and its frames: {error!r}") from error
+    network = MaskedAutoencoder(config)
+    fill_weights(network, stored.weights, folder)
+    network.eval()
+    return network, zoom, stored.provenance
+
+
+def embed_maester(
+    folder: Path,
+    movie: LearningMovie,
+    *,
+    aggregation: Aggregation = "centroid",
+    pixels_per_detection: int | None = 16,
+    zoom: float | None = None,
+    seed: int = 0,
+    device: str = "auto",
+    batch_size: int = 64,
+) -> NodeEmbeddings:
+    """The embedding of every detection by the model in `folder`, (N, width), in the order of the detections.
+
+    aggregation: "centroid": that of the pixel in the centre of the mask's bounding box, or at the position of a
+        detection without one (points; outside of the image the nearest pixel). "mask_mean": the mean over pixels of
+        the mask.
+    pixels_per_detection: with "mask_mean", a random sample of so many of them by `seed` (see `sample_pixels`); None
+        takes all, which is slow.   zoom: of the frames, default as trained.
+    batch_size: fields of view at a time; it bounds the memory, and changes nothing else.
+    Only fields of view that hold such a pixel in their middle are encoded; the provenance has how many.
+    Raises ModelError; ConfigError and MovieError as `train_maester`, and where "mask_mean" has no masks.
+    """
+    if aggregation not in get_args(Aggregation):
+        raise ConfigError(f"aggregation must be one of {', '.join(get_args(Aggregation))}, found {aggregation!r}")
+    if pixels_per_detection is not None and pixels_per_detection < 1:
+        raise ConfigError(f"pixels_per_detection must be at least 1, or none for all, found {pixels_per_detection}")
+    if seed < 0:
+        raise ConfigError(f"seed must be at least 0, found {seed}")
+    if batch_size < 1:
+        raise ConfigError(f"batch_size must be positive, found {batch_size}")
+    network, trained_zoom, provenance = load_maester(folder)
+    frames = _frames(movie, network.config, trained_zoom if zoom is None else zoom)
+    if aggregation == "mask_mean" and movie.masks is None:
+        raise ConfigError('aggregation = "mask_mean" needs data.segmentation; give it, or take "centroid"')
+    found, chosen = movie.detections, choose_device(device)
+    network.to(chosen)
+    vector = np.zeros((len(found), network.config.width), np.float32)
+    passes = 0
+    for step in np.flatnonzero(np.diff(found.starts)).tolist():
+        rows = np.arange(found.starts[step], found.starts[step + 1])
+        if aggregation == "centroid":
+            pixel, owner = frames.pixel_at(_centres(found, rows)), rows - rows[0]
+        else:
+            rng = np.random.default_rng([seed, step])
+            pixel, owner = _mask_sample(frames, step, rows, pixels_per_detection, network.config.patch_px, rng)
+        each, encoded = pixel_embeddings(network, frames.image(step), pixel, chosen, batch_size)
+        passes += encoded
+        np.add.at(vector, rows[owner], each / np.bincount(owner)[owner, None].astype(np.float32))
+    key = np.column_stack([found.frame, found.label])
+    how: dict[str, Any] = {"aggregation": aggregation, "zoom": frames.zoom, "fields_of_view": passes}
+    if aggregation == "mask_mean":
+        how |= {"pixels_per_detection": pixels_per_detection, "seed": seed}
+    return NodeEmbeddings(key, vector, METHOD, {"model": dict(provenance), "movie": _about(frames), "embedding": how})
+
+
+def _frames(movie: LearningMovie, config: MaeConfig, zoom: float) -> ZoomedFrames:
+    """The frames of a movie, whose cells, where their size is known, fit the field of view."""
+    frames = ZoomedFrames(FrameImages(movie, _NOUN), zoom)
+    diameter = movie.detections.properties.get("equivalent_diameter_px")
+    if diameter is None or not len(diameter):
+        return frames
+    typical = float(np.median(diameter))
+    if not config.patch_px <= typical * zoom <= config.image_px:
+        ideal = _IDEAL_SHARE * config.image_px / typical
+        raise ConfigError(
+            f"{_NOUN} sees fields of {config.image_px} px in patches of {config.patch_px} px, but the cells of "
+            f"{movie.name} are {typical * zoom:.3g} px across at zoom {zoom:g}: they must be larger than a patch and "
+            f"smaller than the field. Set zoom = {ideal:.2g}, or other image_px and patch_px"
+        )
+    return frames
+
+
+def _batch(crops: NDArray[np.float32], rng: np.random.Generator, config: MaeConfig) -> tuple[Tensor, Tensor]:
+    """Crops (B, 1, S, S), and the tokens that the encoder sees of them (B, K)."""
+    return torch.from_numpy(crops).unsqueeze(1), torch.from_numpy(draw_kept(rng, len(crops), config))
+
+
+def _centres(found: Detections, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(n, 2) y, x in pixels of the centre of each bounding box, where there are boxes, else the position."""
+    box = found.properties.get("bbox_px")
+    if box is None:
+        return found.position[rows] / found.scale
+    return (box[rows, :2] + box[rows, 2:] - 1) / 2  # the last columns are one beyond
+
+
+def _mask_sample(
+    frames: ZoomedFrames,
+    step: int,
+    rows: NDArray[np.int64],
+    most: int | None,
+    patch_px: int,
+    rng: np.random.Generator,
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Pixels (n, 2) of the masks of the detections of a step, and whose they are, (n,) counted from rows[0]."""
+    found, masks = frames.frames.movie.detections, frames.frames.movie.masks
+    if masks is None:
+        raise ConfigError("the mean over masks needs masks")
+    label = found.label[rows]
+    place, owner = labelled_pixels(masks.read(int(found.frames[step])), label)
+    without = np.setdiff1d(np.arange(len(rows)), owner)
+    if len(without):
+        raise MovieError(
+            f"the masks {masks.name} have no pixel of the detections {found.names(rows[without])}; give the masks "
+            "that the detections were made from"
+        )
+    pixel = frames.pixel_at(place.astype(np.float64))
+    if most is not None:
+        taken = sample_pixels(pixel, owner, most, patch_px, rng)
+        pixel, owner = pixel[taken], owner[taken]
+    return pixel, owner
+
+
+def _about(frames: ZoomedFrames) -> dict[str, Any]:
+    """A movie, for provenance."""
+    movie = frames.frames.movie
+    return {"name": movie.name, "digest": movie.digest, "images": frames.frames.images.name}
