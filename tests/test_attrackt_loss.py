@@ -14,6 +14,7 @@ from embeddings.methods.attrackt import (  # noqa: E402
     AttracktSettings,
     aligned_vectors,
     attrackt_loss,
+    held,
     new_model,
     with_collapse_note,
     with_embedding,
@@ -80,6 +81,14 @@ def test_logits_are_held_in_a_range(cells, table):
     phi = model.scores(batch)
     assert phi.max() > 0
     torch.testing.assert_close(float(phi.max()), np.exp(-20.0), rtol=1e-4, atol=0.0)
+
+
+def test_logits_beyond_the_range_find_back():
+    logits = torch.tensor([-30.0, -5.0, 30.0], requires_grad=True)
+    values = held(logits, 20.0)
+    assert values.tolist() == [-20.0, -5.0, 20.0]
+    (values * torch.tensor([1.0, 2.0, 3.0])).sum().backward()
+    assert logits.grad.tolist() == [1.0, 2.0, 3.0]
 
 
 def test_a_network_that_links_nothing_is_told_of(cells):

@@ -83,7 +83,16 @@ class AttracktModel(nn.Module):
     def scores(self, batch: Batch) -> Tensor:
         """Phi (B, N, N)."""
         logits = self.network(batch.coordinates, batch.tokens, batch.padding)
-        return parental_softmax(logits.float().clamp(-LOGIT_CLAMP, LOGIT_CLAMP), batch.frame, batch.padding)
+        return parental_softmax(held(logits.float(), LOGIT_CLAMP), batch.frame, batch.padding)
+
+
+def held(logits: Tensor, limit: float) -> Tensor:
+    """Logits held within +- limit, with the gradient of logits that are not.
+
+    As published, a logit beyond the limit has no gradient; where cells are few and every pair ends there, as on sparse
+    movies, all scores stay equal for ever.
+    """
+    return logits + (logits.clamp(-limit, limit) - logits).detach()
 
 
 def attrackt_loss(model: nn.Module, batch: AttracktBatch) -> Tensor:
