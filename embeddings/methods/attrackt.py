@@ -37,6 +37,7 @@ METHOD = "attrackt"
 LOGIT_CLAMP = 20.0
 _RECONSTRUCTION = "reconstruction"
 _COLLAPSED = 0.05
+_FEW = 3.0  # parents; with equal scores the best has 1 / parents of the sum
 
 
 @dataclass(frozen=True)
@@ -83,16 +84,7 @@ class AttracktModel(nn.Module):
     def scores(self, batch: Batch) -> Tensor:
         """Phi (B, N, N)."""
         logits = self.network(batch.coordinates, batch.tokens, batch.padding)
-        return parental_softmax(held(logits.float(), LOGIT_CLAMP), batch.frame, batch.padding)
-
-
-def held(logits: Tensor, limit: float) -> Tensor:
-    """Logits held within +- limit, with the gradient of logits that are not.
-
-    As published, a logit beyond the limit has no gradient; where cells are few and every pair ends there, as on sparse
-    movies, all scores stay equal for ever.
-    """
-    return logits + (logits.clamp(-limit, limit) - logits).detach()
+        return parental_softmax(logits.float().clamp(-LOGIT_CLAMP, LOGIT_CLAMP), batch.frame, batch.padding)
 
 
 def attrackt_loss(model: nn.Module, batch: AttracktBatch) -> Tensor:
@@ -155,18 +147,26 @@ def train_attrackt(
 
 
 def with_collapse_note(done: TrainingResult, model: AttracktModel, batch: Batch) -> TrainingResult:
-    """A note where the network has learnt to link nothing: where scores are 0, the loss has no slope to leave it by."""
+    """A note where the network links nothing, or everything alike: it has learnt nothing that costs could use."""
     with torch.no_grad():
         phi = model.scores(batch)
     one_step = (batch.frame.unsqueeze(1) - batch.frame.unsqueeze(2) == 1).masked_fill(batch.padding.unsqueeze(2), False)
     later = (batch.frame > 0) & ~batch.padding
     taken = float((phi * one_step).sum(dim=1)[later].mean()) if bool(later.any()) else 1.0
-    if taken >= _COLLAPSED:
+    parents = one_step.sum(dim=1)[later].float()
+    share = ((phi * one_step).amax(dim=1) / (phi * one_step).sum(dim=1).clamp_min(1e-30))[later]
+    if taken < _COLLAPSED:
+        note = (
+            f"the network links next to nothing (the parents of a detection get {taken:.2g} of 1 on average): the "
+            "training has collapsed. Train with another training.seed, a lower learning_rate or more warmup_steps"
+        )
+    elif bool(later.any()) and float(parents.mean()) > _FEW and float((share * parents).mean()) < _FEW:
+        note = (
+            "the network gives nearly the same score to all parents of a detection: it has not learnt to tell cells "
+            "apart. Where cells are few, larger crops show it more of them at a time (windows.crop_px; 0: whole frames)"
+        )
+    else:
         return done
-    note = (
-        f"the network links next to nothing (the parents of a detection get {taken:.2g} of 1 on average): the training "
-        "has collapsed. Train with another training.seed, a lower learning_rate or more warmup_steps"
-    )
     return replace(done, notes=(*done.notes, note))
 
 

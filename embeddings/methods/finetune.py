@@ -20,7 +20,7 @@ from embeddings.losses import parental_softmax, transitive_loss
 from embeddings.losses.finetuning import finetuning_loss
 from embeddings.losses.reconstruction import ReconstructionLoss
 from embeddings.low_rank import merged, with_low_rank
-from embeddings.methods.attrackt import aligned_vectors, held, save_reconstruction, with_embedding
+from embeddings.methods.attrackt import aligned_vectors, save_reconstruction, with_embedding
 from embeddings.methods.load import TrackingModel
 from embeddings.methods.tracking import MEMORY_KEYS, Recipe, provenance
 from embeddings.nets.saved_transformer import save_model
@@ -192,7 +192,7 @@ def _loss(
     windows = batch.windows
     logits = model.network(windows.coordinates, windows.tokens, windows.padding).float()
     if start.logit_clamp is not None:
-        logits = held(logits, start.logit_clamp)
+        logits = logits.clamp(-start.logit_clamp, start.logit_clamp)
     loss = finetuning_loss(
         logits,
         batch.target,
