@@ -36,6 +36,18 @@ class TrainingResult:
     device: str
     notes: tuple[str, ...]
 
+    def as_mapping(self) -> dict[str, Any]:
+        """How it ended, for the provenance of a model; None where there was no look at held-out batches."""
+        return {
+            "stopped": self.stopped,
+            "steps": self.steps,
+            "best_step": self.best_step,
+            "held_out_loss": None if math.isnan(self.held_out_loss) else self.held_out_loss,
+            "seconds": self.seconds,
+            "device": self.device,
+            "torch": torch.__version__,
+        }
+
 
 def train(
     model: nn.Module,

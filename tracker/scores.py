@@ -41,12 +41,10 @@ def load_associations(path: Path, graph: CandidateGraph) -> NDArray[np.float64]:
     if len(bad):
         named = first_five(f"{t}:{label} -> {t2}:{label2}" for (t, label), (t2, label2) in table.link[bad].tolist())
         raise InputError(f"{path} must hold finite scores; NaN or infinite for {named}. Compute the associations again")
-    place = find_links(graph, table.link)
-    if len(place) and not _known(detections, table.link).any():
+    ends = _ends(detections, table.link)
+    if len(ends) and not (ends >= 0).all(axis=1).any():
         raise InputError(f"{path} scores no pair of detections of this movie. Compute the associations of this movie")
-    column = np.zeros(len(graph.links))
-    column[place[place >= 0]] = table.score[place >= 0]
-    return column
+    return lay_on_links(graph, ends, table.score.astype(np.float64))
 
 
 def load_geff_scores(path: Path, name: str, graph: CandidateGraph) -> NDArray[np.float64]:
@@ -65,9 +63,7 @@ def lay_on_links(graph: CandidateGraph, ends: NDArray[np.int64], score: NDArray[
 
 def find_links(graph: CandidateGraph, link: NDArray[np.int64]) -> NDArray[np.int64]:
     """(M,) place among the candidate links of (M, 2, 2) pairs of (frame, label), -1 where they are none."""
-    found = graph.detections
-    ends = np.column_stack([found.rows_of(link[:, end, 0], link[:, end, 1]) for end in (0, 1)])
-    return np.where((ends >= 0).all(axis=1), _place_of(graph, ends), -1)
+    return _place_of(graph, _ends(graph.detections, link))
 
 
 def scores_out(graph: CandidateGraph, association: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -83,17 +79,19 @@ def scores_out(graph: CandidateGraph, association: NDArray[np.float64]) -> NDArr
 
 
 def _place_of(graph: CandidateGraph, ends: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(M,) place of (M, 2) rows (parent, child) among the links, which are sorted; -1 where they are none."""
+    """(M,) place of (M, 2) rows (parent, child) among the links, which are sorted; -1 where they are none.
+
+    A row of -1 is no detection.
+    """
     if not len(graph.links):
         return np.full(len(ends), -1)
     size = len(graph.detections)
     key = graph.links[:, 0].astype(np.int64) * size + graph.links[:, 1]
     wanted = ends[:, 0] * size + ends[:, 1]
     place = np.minimum(np.searchsorted(key, wanted), len(key) - 1)
-    return np.where(key[place] == wanted, place, -1)
+    return np.where((key[place] == wanted) & (ends >= 0).all(axis=1), place, -1)
 
 
-def _known(detections: Detections, link: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """(M,) whether both ends of (M, 2, 2) pairs are detections of this movie."""
-    ends = [detections.rows_of(link[:, end, 0], link[:, end, 1]) for end in (0, 1)]
-    return (ends[0] >= 0) & (ends[1] >= 0)
+def _ends(detections: Detections, link: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(M, 2) rows of both ends of (M, 2, 2) pairs of (frame, label), -1 where there is no such detection."""
+    return np.column_stack([detections.rows_of(link[:, end, 0], link[:, end, 1]) for end in (0, 1)])

@@ -1,6 +1,5 @@
 """Embeddings by MAESTER: the texture around a pixel, as a masked auto-encoder of the movie's own frames sees it."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -102,13 +101,7 @@ def train_maester(
         "movies": [{**_about(one), "frames": len(one)} for one in frames],
         "training": asdict(settings),
         "batch_size": batch_size,
-        "stopped": done.stopped,
-        "steps": done.steps,
-        "best_step": done.best_step,
-        "held_out_loss": None if math.isnan(done.held_out_loss) else done.held_out_loss,
-        "seconds": done.seconds,
-        "device": done.device,
-        "torch": torch.__version__,
+        **done.as_mapping(),
     }
     write_model_folder(folder, StoredModel(METHOD, stored, network.state_dict(), provenance))
     return done

@@ -1,6 +1,5 @@
 """What the methods that look at patches share: drawing from several movies, training, model folders, embedding."""
 
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -175,13 +174,7 @@ def train_on_patches(
         "training": asdict(settings),
         "batch_size": sizes.batch_size,
         **more,
-        "stopped": done.stopped,
-        "steps": done.steps,
-        "best_step": done.best_step,
-        "held_out_loss": None if math.isnan(done.held_out_loss) else done.held_out_loss,
-        "seconds": done.seconds,
-        "device": done.device,
-        "torch": torch.__version__,
+        **done.as_mapping(),
     }
     write_model_folder(folder, StoredModel(method.name, stored, network.state_dict(), provenance))
     return done

@@ -140,13 +140,7 @@ def train_tap(
         "training": asdict(settings),
         "batch_size": batch_size,
         **more,
-        "stopped": done.stopped,
-        "steps": done.steps,
-        "best_step": done.best_step,
-        "held_out_loss": None if math.isnan(done.held_out_loss) else done.held_out_loss,
-        "seconds": done.seconds,
-        "device": done.device,
-        "torch": torch.__version__,
+        **done.as_mapping(),
     }
     write_model_folder(folder, StoredModel(METHOD, stored, network.state_dict(), provenance))
     return done

@@ -116,7 +116,6 @@ def provenance(
     method: str, movies: Sequence[LearningMovie], recipe: Recipe, done: TrainingResult, more: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Where a model comes from, for model.json."""
-    found = done.held_out_loss
     return {
         "method": method,
         "movies": [
@@ -126,14 +125,8 @@ def provenance(
         "sampler": asdict(recipe.sampler),
         "augmentation": None if recipe.augmentation is None else asdict(recipe.augmentation),
         "training": asdict(recipe.training),
-        "stopped": done.stopped,
-        "steps": done.steps,
+        **done.as_mapping(),
         "loss": None if done.loss != done.loss else done.loss,
-        "best_step": done.best_step,
-        "held_out_loss": None if found != found else found,
-        "seconds": done.seconds,
-        "device": done.device,
-        "torch": torch.__version__,
         **more,
     }
 

@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from embeddings.learning_movie import LearningMovie
 from embeddings.methods import autoencoder, reid
@@ -14,6 +15,7 @@ from embeddings.nets.model_folder import read_model_folder, write_model_folder
 from embeddings.table import NodeEmbeddings
 from embeddings.train import TrainingResult
 from embeddings.training.history import Progress
+from embeddings.training.settings import TrainingSettings
 from tracker.config import Config
 from tracker.config_learning import Autoencoder, Reid, Training
 from tracker.errors import ConfigError
@@ -31,29 +33,10 @@ def train_autoencoder_of(
     watch: Callable[[Progress], None],
 ) -> TrainingResult:
     """Train the auto-encoder that [autoencoder] describes."""
-    given, loop = config.autoencoder or Autoencoder(), config.training or Training()
-    settings = replace(
-        autoencoder.PUBLISHED,
-        steps=given.steps,
-        learning_rate=given.learning_rate,
-        seed=loop.seed,
-        device=loop.device,
-        mixed_precision=loop.mixed_precision,
-        checkpoint_minutes=loop.checkpoint_minutes,
-        report_steps=loop.report_steps,
-    )
+    given = config.autoencoder or Autoencoder()
+    settings = _loop(config, given, autoencoder.PUBLISHED)
     return autoencoder.train_autoencoder(
-        movies,
-        folder,
-        config=patch_network(given),
-        intensity=given.intensity,
-        masked=given.masked,
-        settings=settings,
-        batch_size=given.batch_size,
-        frames_held=given.frames_held,
-        memory_mb=given.memory_mb,
-        resume=resume,
-        watch=watch,
+        movies, folder, settings=settings, resume=resume, watch=watch, **_options(given)
     )
 
 
@@ -66,32 +49,45 @@ def train_reid_of(
     watch: Callable[[Progress], None],
 ) -> TrainingResult:
     """Train the re-identification network that [reid] describes."""
-    given, loop = config.reid or Reid(), config.training or Training()
-    settings = replace(
-        reid.DEFAULTS,
+    given = config.reid or Reid()
+    settings = _loop(config, given, reid.DEFAULTS)
+    return reid.train_reid(
+        movies,
+        folder,
+        settings=settings,
+        temperature=given.temperature,
+        resume=resume,
+        watch=watch,
+        **_options(given),
+    )
+
+
+def _loop(config: Config, given: Autoencoder | Reid, defaults: TrainingSettings) -> TrainingSettings:
+    """The training loop: the method's own, with the numbers of its section and what [training] says of all methods."""
+    loop = config.training or Training()
+    return replace(
+        defaults,
         steps=given.steps,
         learning_rate=given.learning_rate,
-        warmup_steps=min(reid.DEFAULTS.warmup_steps, given.steps // 10),
+        warmup_steps=min(defaults.warmup_steps, given.steps // 10),
         seed=loop.seed,
         device=loop.device,
         mixed_precision=loop.mixed_precision,
         checkpoint_minutes=loop.checkpoint_minutes,
         report_steps=loop.report_steps,
     )
-    return reid.train_reid(
-        movies,
-        folder,
-        config=patch_network(given),
-        intensity=given.intensity,
-        masked=given.masked,
-        settings=settings,
-        batch_size=given.batch_size,
-        temperature=given.temperature,
-        frames_held=given.frames_held,
-        memory_mb=given.memory_mb,
-        resume=resume,
-        watch=watch,
-    )
+
+
+def _options(given: Autoencoder | Reid) -> dict[str, Any]:
+    """What both methods take of their sections."""
+    return {
+        "config": patch_network(given),
+        "intensity": given.intensity,
+        "masked": given.masked,
+        "batch_size": given.batch_size,
+        "frames_held": given.frames_held,
+        "memory_mb": given.memory_mb,
+    }
 
 
 def embed_with(folder: Path, movie: LearningMovie, device: str) -> NodeEmbeddings:
