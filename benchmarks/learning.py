@@ -21,6 +21,7 @@ from instances import DATA
 from embeddings.train import TrainingResult
 from tracker.annotations import solve_pinned
 from tracker.config import Config, load_config, make_config
+from tracker.config_scores import AssociationSettings
 from tracker.learning.train import train_method
 from tracker.margins import bound_margins
 from tracker.pin_sources import pins_from_lineage, truth_as_lineage
@@ -157,18 +158,22 @@ def finetune(seeds: list[int], folder: Path) -> None:
             update={
                 "annotations": config.annotations.model_copy(update={"pins": (str(pins.resolve()),)}),
                 "finetune": config.finetune and config.finetune.model_copy(update={"start": str(base.resolve())}),
-                "associations": None,
+                "associations": AssociationSettings(**before["associations"]),
             }
         )
         tuned = trained("finetune", config, folder / f"finetune-hela-{seed}")
-        after = {**before, "associations": {**before["associations"], "model": str(tuned.resolve())}}
         pinned = {"annotations": {"pins": [str(pins.resolve())]}}
-        scores = {
-            "scores": aogm(folder, "hela", **before),
-            "scores + 100 pins": aogm(folder, "hela", **before, **pinned),
-            "tuned scores": aogm(folder, "hela", **after),
-            "tuned scores + 100 pins": aogm(folder, "hela", **after, **pinned),
-        }
+        scores = {}
+        for name, cost, competition in (
+            ("attrackt", "attrackt", "both"),
+            ("attrackt, one competition", "attrackt", "parents"),
+            ("auto", "auto", "parents"),
+        ):
+            for which, model in (("as it was", base), ("tuned", tuned)):
+                given = {"model": str(model.resolve()), "competition": competition}
+                sections: dict[str, Any] = {"costs": {"preset": cost}, "associations": given}
+                scores[f"{name}, {which}"] = aogm(folder, "hela", **sections)
+                scores[f"{name}, {which} + 100 pins"] = aogm(folder, "hela", **sections, **pinned)
         print("  " + "; ".join(f"{name} {value:g}" for name, value in scores.items()), flush=True)
         found.append(scores)
     for name in found[0]:

@@ -28,6 +28,7 @@ class Batch:
     padding: (B, N) bool, True where there is no detection.   rows: (B, N) int64 rows of detections, -1 where padded.
     movie, start: (B,) int64, which movie, and the step of the window's first frame.
     low_px, high_px: (B, 2) float32, the crop along y and x, before augmentation.
+    embeddings: (B, N, C) float32, those of the images as they are, whatever the augmentation; None without.
     target: (B, N, N) bool, row i ancestor or descendant of column j, see `embeddings.targets`; None if not asked for.
     """
 
@@ -41,6 +42,7 @@ class Batch:
     low_px: Tensor
     high_px: Tensor
     target: Tensor | None = None
+    embeddings: Tensor | None = None
 
     def __len__(self) -> int:
         """Number of windows B."""
@@ -79,6 +81,7 @@ def collate(
     tokens = np.zeros((*shape, first.tokens.shape[1]), np.float32)
     coordinates = np.zeros((*shape, 1 + first.ndim), np.float32)
     frame, rows = np.zeros(shape, np.int64), np.full(shape, -1, np.int64)
+    looks = np.zeros((*shape, first.embedding_channels), np.float32)
     related = np.zeros((*shape, longest), np.bool_) if target else None
     for place, window in enumerate(windows):
         movie, own, count = movies[window.movie], window.rows, len(window)
@@ -89,6 +92,8 @@ def collate(
         tokens[place, :count], coordinates[place, :count, 1:] = values, position
         coordinates[place, :count, 0] = frame[place, :count] = step
         rows[place, :count] = own
+        if movie.embeddings is not None:
+            looks[place, :count] = movie.embeddings[own]
         if related is not None:
             related[place, :count, :count] = _target(movie, own)
     return Batch(
@@ -102,6 +107,7 @@ def collate(
         low_px=torch.from_numpy(np.stack([window.low_px for window in windows]).astype(np.float32)),
         high_px=torch.from_numpy(np.stack([window.high_px for window in windows]).astype(np.float32)),
         target=None if related is None else torch.from_numpy(related),
+        embeddings=None if first.embeddings is None else torch.from_numpy(looks),
     )
 
 

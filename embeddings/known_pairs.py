@@ -68,6 +68,18 @@ def known_links_of_lineage(lineage: Lineage, rows: NDArray[np.integer]) -> Known
     return _known_links(np.asarray(rows, np.int64), links, nothing, nothing.reshape(0, 2))
 
 
+def joined(first: KnownLinks, second: KnownLinks) -> KnownLinks:
+    """What either knows. They must not contradict each other, as a solution does not contradict its pins."""
+    links = np.concatenate([first.linked, second.linked])
+    has_parent = links[:, 0] >= 0
+    return _known_links(
+        np.union1d(first.annotated, second.annotated),
+        links[has_parent],
+        links[~has_parent, 1],
+        np.concatenate([first.refused, second.refused]),
+    )
+
+
 def pseudo_labelled(
     association_out_sum: NDArray[np.float64],
     lineage: Lineage,

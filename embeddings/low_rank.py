@@ -1,7 +1,6 @@
 """Low-rank adapters (LoRA; Hu et al., ICLR 2022) for tracking transformers, through the optional package peft."""
 
 import copy
-import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,6 +11,7 @@ import torch
 
 from embeddings.nets.errors import ModelError
 from embeddings.nets.tracking_transformer import TrackingTransformer
+from embeddings.without_torchvision import without_broken_torchvision
 from tracker.errors import MissingExtraError, PintrackError
 
 _ADAPTED = r"(encoder|decoder)\.\d+\.attn\.(q_pro|k_pro|v_pro|proj)"
@@ -84,7 +84,7 @@ def _quiet_peft() -> Iterator[None]:
         raise MissingExtraError("peft", "finetune", "Fine-tuning with low-rank adapters")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        _without_broken_torchvision()
+        without_broken_torchvision()
         try:
             import peft  # noqa: F401
         except (ImportError, OSError, RuntimeError) as error:
@@ -96,18 +96,3 @@ def _quiet_peft() -> Iterator[None]:
                 "transformers and torch that go together"
             ) from error
         yield
-
-
-def _without_broken_torchvision() -> None:
-    """Let a torchvision that does not fit torch (another build of it) count as absent.
-
-    peft imports transformers, and that imports torchvision wherever it is installed; neither needs it here.
-    """
-    if "torchvision" in sys.modules or find_spec("torchvision") is None:
-        return
-    try:
-        import torchvision  # noqa: F401
-    except (ImportError, OSError, RuntimeError):
-        for name in [name for name in sys.modules if name.partition(".")[0] == "torchvision"]:
-            del sys.modules[name]
-        sys.modules["torchvision"] = None  # type: ignore[assignment]

@@ -1,9 +1,11 @@
-"""The contract between learned methods and the tracker: two plain tables, numpy only.
+"""The contract between learned methods and the tracker: three plain tables, numpy only.
 
-A method writes `NodeEmbeddings` (a vector per detection) or `Associations` (a score per link) to one `.npz`; the
-tracker reads it and prices its candidates with it. Keys are (frame, label) as the input numbers them.
+A method writes `NodeEmbeddings` (a vector per detection), `DetectionScores` (a score per detection) or `Associations`
+(a score per link) to one `.npz`; the tracker reads it and prices its candidates with it. Keys are (frame, label) as
+the input numbers them.
 """
 
+import hashlib
 import json
 import os
 import zipfile
@@ -40,6 +42,13 @@ class NodeEmbeddings:
                 f"node embeddings need key (N, 2) and vector (N, C), found {self.key.shape} and {self.vector.shape}"
             )
 
+    @property
+    def digest(self) -> str:
+        """Tells these keys and vectors from others, in 16 hexadecimal digits."""
+        content = hashlib.sha256(np.ascontiguousarray(self.key).tobytes())
+        content.update(np.ascontiguousarray(self.vector).tobytes())
+        return content.hexdigest()[:16]
+
     def save(self, path: Path) -> None:
         """Write one .npz, beside and then renamed. Raises TableError."""
         _save(path, "node_embeddings", self.method, self.provenance, key=self.key, vector=self.vector)
@@ -52,6 +61,36 @@ class NodeEmbeddings:
             return cls(key, vector, method, provenance)
         except TableError as error:
             raise _no_table(path, "node_embeddings", error) from error
+
+
+@dataclass(frozen=True)
+class DetectionScores:
+    """key: (N, 2) int64 rows (frame, label).   score: (N,) float32, how much each does what is looked for."""
+
+    key: NDArray[np.int64]
+    score: NDArray[np.float32]
+    method: str = ""
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Check shapes."""
+        if self.key.ndim != 2 or self.key.shape[1] != 2 or self.score.shape != (len(self.key),):
+            raise TableError(
+                f"detection scores need key (N, 2) and score (N,), found {self.key.shape} and {self.score.shape}"
+            )
+
+    def save(self, path: Path) -> None:
+        """Write one .npz, beside and then renamed. Raises TableError."""
+        _save(path, "detection_scores", self.method, self.provenance, key=self.key, score=self.score)
+
+    @classmethod
+    def load(cls, path: Path) -> "DetectionScores":
+        """Read one .npz. Raises TableError."""
+        key, score, method, provenance = _load(path, "detection_scores", ("key", "score"))
+        try:
+            return cls(key, score, method, provenance)
+        except TableError as error:
+            raise _no_table(path, "detection_scores", error) from error
 
 
 @dataclass(frozen=True)

@@ -78,7 +78,8 @@ def train(
     Ctrl-C saves and returns; so does a KeyboardInterrupt raised by any of the functions given.
     Raises TrainingError when loss or gradient is not finite (the last checkpoint stays), memory runs out, or the
     training cannot be resumed; OutputError when the folder holds a training and `resume` is not set, or cannot be
-    written; ConfigError for a device that is not there.
+    written; ConfigError for a device that is not there, and for a training that would take too long
+    (`settings.cpu_hours`).
     """
     device = choose_device(settings.device)
     model.to(device)

@@ -93,8 +93,8 @@ class WindowSampler:
         """Weigh every window.
 
         Raises InputError when there is no movie, a movie is shorter than a window or has no detections, no window
-        holds detections in two frames, the movies differ in axes or tokens, or divisions are favoured and a movie
-        has no truth.
+        holds detections in two frames, the movies differ in axes, tokens or embeddings, or divisions are favoured and
+        a movie has no truth.
         """
         self.movies, self.windows, self.seed = tuple(movies), windows, seed
         self.settings = settings or SamplerSettings()
@@ -107,6 +107,13 @@ class WindowSampler:
             raise InputError(
                 "movies that are learnt together need the same axes and tokens, found (axes, tokens) "
                 f"{', '.join(map(str, sorted(kinds)))}; train on one kind at a time"
+            )
+        lengths = {movie.embedding_channels: movie.name for movie in self.movies}
+        if len(lengths) > 1:
+            found = ", ".join(f"{length or 'none'} in {name}" for length, name in sorted(lengths.items()))
+            raise InputError(
+                f"movies that are learnt together need embeddings of one length, or all none; found {found}; embed "
+                "them by the same model"
             )
         untold = [movie.name for movie in self.movies if movie.tracklet is None]
         self.favour = self.settings.favour

@@ -21,6 +21,8 @@ class TokenMovie:
     """The N detections of a movie of T frames as a network reads them, sorted by frame. Rows are those of Detections.
 
     position_px: (N, D) float64, [z,] y, x.   tokens: (N, F) float32, F may be 0.
+    embeddings: (N, C) float32 that the network sees as well, None for none. They are of the images as they are, and
+        stay so however a window is augmented or turned.
     starts: (T + 1,) int64, step k holds the rows starts[k]:starts[k + 1].
     low_px, high_px: (2,) half-open box along y and x that holds the image and every detection.
     tracklet: (N,) int64 tracklet of each detection's true object, -1 where it matches none; parent_tracklet: (K,)
@@ -35,6 +37,7 @@ class TokenMovie:
     tracklet: NDArray[np.int64] | None = None
     parent_tracklet: NDArray[np.int64] | None = None
     name: str = "the movie"
+    embeddings: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         """Number of detections N."""
@@ -50,6 +53,11 @@ class TokenMovie:
         """Number of frames T, empty ones included."""
         return len(self.starts) - 1
 
+    @property
+    def embedding_channels(self) -> int:
+        """Length C of the embeddings, 0 without."""
+        return 0 if self.embeddings is None else int(self.embeddings.shape[1])
+
     def step_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Step of each of the rows."""
         return np.searchsorted(self.starts, rows, side="right") - 1
@@ -60,16 +68,17 @@ def token_movie(
     tokens: NDArray[np.float32] | None = None,
     truth: tuple[NDArray[np.int64], NDArray[np.int64]] | None = None,
     name: str = "the movie",
+    embeddings: NDArray[np.float32] | None = None,
 ) -> TokenMovie:
     """A movie made of detections.
 
     tokens: (N, F), default `tokens_of(detections)`; give (N, 0) for detections without shape.
-    truth: (tracklet, parent_tracklet), see `truth_of_detections`.
+    truth: (tracklet, parent_tracklet), see `truth_of_detections`.   embeddings: (N, C), in the order of the detections.
     Raises InputError when the number of rows differs, FeatureError when tokens cannot be made.
     """
     tokens = tokens_of(detections) if tokens is None else tokens
     tracklet, parent_tracklet = truth or (None, None)
-    for what, array in (("tokens", tokens), ("truth", tracklet)):
+    for what, array in (("tokens", tokens), ("truth", tracklet), ("embeddings", embeddings)):
         if array is not None and len(array) != len(detections):
             raise InputError(f"{what} must have a row per detection, wanted {len(detections)}, found {len(array)}")
     position = detections.position / detections.scale
@@ -78,7 +87,7 @@ def token_movie(
     # Points may lie outside the image.
     low = np.floor(plane.min(axis=0, initial=0.0))
     high = np.maximum(np.array(shape, np.float64), np.floor(plane.max(axis=0, initial=0.0)) + 1)
-    return TokenMovie(position, tokens, detections.starts, low, high, tracklet, parent_tracklet, name)
+    return TokenMovie(position, tokens, detections.starts, low, high, tracklet, parent_tracklet, name, embeddings)
 
 
 def truth_of_detections(

@@ -62,8 +62,9 @@ def slow_scores(network, movie, links, n_frames, variants=1, threshold=0.0, logi
             where = torch.from_numpy(place[rows]).float()[None]
             coordinates = torch.cat((step[..., None].float(), where), dim=-1)
             padding = torch.zeros_like(step, dtype=torch.bool)  # so that all pairs are gone through
+            looks = None if movie.embeddings is None else torch.from_numpy(movie.embeddings[rows])[None]
             with torch.no_grad():
-                logits = network(coordinates, torch.from_numpy(tokens[rows])[None], padding)
+                logits = network(coordinates, torch.from_numpy(tokens[rows])[None], padding, looks)
             if logit_clamp is not None:
                 logits = logits.clamp(-logit_clamp, logit_clamp)
             allowed = torch.cdist(where, where) <= config.cutoff_px

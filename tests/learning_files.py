@@ -9,6 +9,8 @@ import pytest
 from command_line import track
 from learning_movies import fast_cells
 
+from tracker.cli.common import either
+from tracker.config_scores import DETECTION_METHODS, LINK_METHODS
 from tracker.simulate import SimulatedMovie
 from tracker.simulate_files import write_movie, write_points
 
@@ -65,6 +67,25 @@ groups = 4
 attention_px = 0
 latent = 16
 
+[maester]
+steps = 3
+batch_size = 4
+image_px = 24
+patch_px = 3
+width = 16
+depth = 1
+decoder_width = 16
+decoder_depth = 1
+decoder_heads = 2
+
+[tap]
+steps = 3
+batch_size = 4
+channels = 4
+levels = 1
+features = 4
+crop_px = 16
+
 [attrackt]
 hidden = 8
 
@@ -84,8 +105,18 @@ LOOKS_TERM = '\n[[costs.terms]]\non = "link"\nfeature = "embedding_distance"\nst
 EMBEDDINGS = '\n[embeddings]\nmodel = "looks"\ndevice = "cpu"\n'
 
 
+#: As messages name them.
+KNOWN = ", ".join((*LINK_METHODS, *DETECTION_METHODS))
+GIVE_VECTORS = either([method for method in DETECTION_METHODS if method != "sam"])  # it has no model folders
 #: Of the models that `trained_cells` holds.
-METHODS = {"looks": "autoencoder", "views": "reid", "model": "attrackt", "told": "trackastra"}
+METHODS = {
+    "looks": "autoencoder",
+    "views": "reid",
+    "textures": "maester",
+    "arrow": "tap",
+    "model": "attrackt",
+    "told": "trackastra",
+}
 
 
 def cells() -> SimulatedMovie:

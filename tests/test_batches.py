@@ -1,5 +1,7 @@
 """Batches: what stands where, what is padding, and that workers change nothing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -12,7 +14,7 @@ from embeddings.batches import Batch, TrainingBatches, collate
 from embeddings.losses import association_loss
 from embeddings.targets import association_target
 from embeddings.window_sampler import SamplerSettings, WindowSampler
-from embeddings.windows import Window, WindowSettings
+from embeddings.windows import TokenMovie, Window, WindowSettings
 from tracker.errors import InputError
 
 
@@ -20,8 +22,13 @@ def window(start: int, rows: list[int], movie: int = 0) -> Window:
     return Window(movie, start, np.array([1.0, 2]), np.array([257.0, 258]), np.array(rows, np.int64))
 
 
+def looking(movie: TokenMovie) -> TokenMovie:
+    """The movie with embeddings of three channels, no two alike."""
+    return replace(movie, embeddings=np.arange(3 * len(movie), dtype=np.float32).reshape(-1, 3) + 1)
+
+
 def test_what_stands_where():
-    movie = family()
+    movie = looking(family())
     batch = collate([window(8, [16, 17, 19, 20, 21, 22]), window(0, [1, 3])], [movie], target=True)
     assert len(batch) == 2
     assert batch.rows.tolist() == [[16, 17, 19, 20, 21, 22], [1, 3, -1, -1, -1, -1]]
@@ -32,6 +39,8 @@ def test_what_stands_where():
     assert batch.coordinates[1].tolist() == [[0, 500, 300], [1, 500, 300]] + [[0, 0, 0]] * 4
     np.testing.assert_array_equal(batch.tokens[0], movie.tokens[[16, 17, 19, 20, 21, 22]])
     np.testing.assert_array_equal(batch.tokens[1, 2:], 0)
+    np.testing.assert_array_equal(batch.embeddings[0], movie.embeddings[[16, 17, 19, 20, 21, 22]])
+    np.testing.assert_array_equal(batch.embeddings[1], [*movie.embeddings[[1, 3]], *[[0, 0, 0]] * 4])
     assert (batch.movie.tolist(), batch.start.tolist()) == ([0, 0], [8, 0])
     assert (batch.low_px.tolist(), batch.high_px.tolist()) == ([[1, 2]] * 2, [[257, 258]] * 2)
     wanted = association_target(movie.tracklet[batch.rows[0]], movie.parent_tracklet)
@@ -39,7 +48,7 @@ def test_what_stands_where():
     np.testing.assert_array_equal(batch.target[0], wanted)
     assert batch.target[1].nonzero().tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
     kinds = {name: value.dtype for name, value in vars(batch).items()}
-    assert [kinds[name] for name in ("tokens", "coordinates", "low_px", "high_px")] == [torch.float32] * 4
+    assert [kinds[name] for name in ("tokens", "embeddings", "coordinates", "low_px", "high_px")] == [torch.float32] * 5
     assert [kinds[name] for name in ("frame", "rows", "movie", "start")] == [torch.int64] * 4
     assert kinds["padding"] == kinds["target"] == torch.bool
 
@@ -51,10 +60,11 @@ def test_without_tokens_or_target_and_with_an_empty_window():
     assert batch.coordinates.shape == (2, 2, 4)
     assert batch.padding.tolist() == [[True, True], [False, False]]
     assert batch.target is None
+    assert batch.embeddings is None
 
 
 def test_augmentation_is_that_of_each_window():
-    movie = family()
+    movie = looking(family())
     same = Augmentation(np.eye(2), np.zeros(2), np.zeros((3, 2)), np.zeros((2, 2)))
     drift = np.array([[0.0, 0], [0, 5], [0, 10]])
     turned = Augmentation(np.diag([-1.0, 1]), np.array([400.0, 300]), drift, np.zeros((2, 2)), 2.0, 1.0)
@@ -63,10 +73,11 @@ def test_augmentation_is_that_of_each_window():
     assert batch.coordinates[0].tolist() == [[0, 500, 300], [1, 500, 300]]
     assert batch.coordinates[1].tolist() == [[0, 300, 300], [1, 300, 305]]
     assert (batch.tokens[1, :, 1] == 2 * batch.tokens[0, :, 1] + 1).all()
+    assert torch.equal(batch.embeddings[0], batch.embeddings[1])
 
 
 def test_on_another_device():
-    batch = collate([window(0, [1, 3])], [family()], target=True).to("meta")
+    batch = collate([window(0, [1, 3])], [looking(family())], target=True).to("meta")
     assert isinstance(batch, Batch)
     assert {value.device.type for value in vars(batch).values()} == {"meta"}
     assert collate([window(0, [1, 3])], [family()]).to("meta").target is None
@@ -86,7 +97,7 @@ def test_refuses_a_target_without_truth():
 
 
 def batches(seed: int = 3, n_batches: int = 6) -> TrainingBatches:
-    sampler = WindowSampler([family()], WindowSettings(4, 256, 5, "random"), SamplerSettings(2, 2), seed=seed)
+    sampler = WindowSampler([looking(family())], WindowSettings(4, 256, 5, "random"), SamplerSettings(2, 2), seed=seed)
     return TrainingBatches(sampler, n_batches, augment_settings=AugmentSettings(drift=0.5), target=True)
 
 
@@ -107,7 +118,8 @@ def test_workers_change_nothing():
 
 def test_network_and_loss_take_a_batch_as_it_is():
     batch = batches()[0]
-    logits = small_network(features=7)(batch.coordinates, batch.tokens, batch.padding)
+    network = small_network(features=7, embedding_channels=3)
+    logits = network(batch.coordinates, batch.tokens, batch.padding, batch.embeddings)
     assert logits.shape == batch.target.shape
     loss = association_loss(logits, batch.target, batch.frame, batch.padding)
     assert 0 < loss.item() < torch.inf

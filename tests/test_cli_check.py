@@ -83,8 +83,9 @@ def test_check_json(capsys):
             ],
             "division": [
                 "area_ratio", "association", "association_surprise", "constant", "density_distance", "distance",
-                "division_axis", "division_opposition", "division_symmetry", "embedding_distance", "frame_gap",
-                "intensity_difference", "mother_intensity", "overlap", "size_sum", "surprise", "velocity",
+                "division_axis", "division_opposition", "division_score", "division_surprise", "division_symmetry",
+                "embedding_distance", "frame_gap", "intensity_difference", "mother_intensity", "overlap", "size_sum",
+                "surprise", "velocity",
             ],
             "detection": [
                 "constant", "area_px", "border_distance_px", "equivalent_diameter_px", "intensity_mean",

@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="networks need the extra learn")
 
 from command_line import refused, track, tree  # noqa: E402
-from learning_files import ASSOCIATIONS, EMBEDDINGS, cells, setting, trained_cells  # noqa: E402
+from learning_files import ASSOCIATIONS, EMBEDDINGS, GIVE_VECTORS, KNOWN, cells, setting, trained_cells  # noqa: E402
 
 from embeddings.methods import load  # noqa: E402
 from embeddings.table import Associations, NodeEmbeddings  # noqa: E402
@@ -120,13 +120,10 @@ def test_scores_of_another_tool_do_not_stand_in_the_way():
 # ---- what is refused
 
 
-KNOWN = "Known: attrackt, trackastra, finetune, autoencoder, reid"
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("atrackt",), f"there is no method 'atrackt' to embed with. {KNOWN}"),
+        (("atrackt",), f"there is no method 'atrackt' to embed with. Known: {KNOWN}"),
         (("attrackt",), "which model? Give --model FOLDER, or [associations] model in the config"),
         (("reid",), "which model? Give --model FOLDER, or [embeddings] model in the config"),
         (("attrackt", "--model", "told"), "wanted a model of the method attrackt, but PLACE/told was made by "
@@ -136,7 +133,7 @@ KNOWN = "Known: attrackt, trackastra, finetune, autoencoder, reid"
         (("attrackt", "--model", "looks"), "PLACE/looks holds a network of the kind autoencoder, wanted "
          "tracking_transformer: name another model folder"),
         (("reid", "--model", "model"), "PLACE/model holds a tracking_transformer, which gives no vectors: name a model "
-         "of autoencoder or reid"),
+         f"of {GIVE_VECTORS}"),
         (("attrackt", "--model", "nowhere"), "PLACE/nowhere holds no model written by pintrack: model.json is missing. "
          "Name a folder that `track train` wrote"),
         (("attrackt", "--model", "model", "-o", "points.csv"),

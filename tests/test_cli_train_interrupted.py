@@ -10,6 +10,7 @@ torch = pytest.importorskip("torch", reason="networks need the extra learn")
 from command_line import refused, track  # noqa: E402
 from learning_files import trained_cells, weights, write_cells  # noqa: E402
 
+from embeddings.methods import reid  # noqa: E402
 from tracker.learning import train as learning  # noqa: E402
 
 
@@ -35,19 +36,19 @@ def trained(tmp_path, monkeypatch, tmp_path_factory):
     return Path()
 
 
-def pressed(monkeypatch, name, at):
+def pressed(monkeypatch, name, at, module=learning):
     """The function of this name is broken off by Ctrl-C after so many steps, once."""
-    real = getattr(learning, name)
+    real = getattr(module, name)
 
     def press(shown):
         if shown.step == at:
             raise KeyboardInterrupt
 
     def broken(*given, **options):
-        monkeypatch.setattr(learning, name, real)
+        monkeypatch.setattr(module, name, real)
         return real(*given, **{**options, "watch": press})
 
-    monkeypatch.setattr(learning, name, broken)
+    monkeypatch.setattr(module, name, broken)
 
 
 @pytest.mark.parametrize(("name", "at"), [("train_attrackt", 2), ("train_autoencoder_of", 2)])
@@ -113,7 +114,7 @@ def test_a_resumed_training_keeps_its_autoencoder(trained, capsys, first, then, 
 
 
 def test_json_of_an_interrupted_training(place, capsys, monkeypatch):
-    pressed(monkeypatch, "train_reid_of", 2)
+    pressed(monkeypatch, "train_reid", 2, reid)
     assert track("train", "reid", "config.toml", "-o", "views", "--json", "--set", "training.report_steps=1") == 1
     output = capsys.readouterr()
     assert json.loads(output.out)["stopped"] == "interrupted"

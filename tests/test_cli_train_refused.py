@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="networks need the extra learn")
 
 from command_line import refused, track, tree  # noqa: E402
-from learning_files import TRUTH, about, trained_cells, weights, write_cells  # noqa: E402
+from learning_files import GIVE_VECTORS, KNOWN, TRUTH, about, trained_cells, weights, write_cells  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +31,7 @@ def place(tmp_path, monkeypatch):
     monkeypatch.chdir(write_cells(tmp_path / "place"))
 
 
-NO_METHOD = "there is no method 'atrackt' to train. Known: attrackt, trackastra, finetune, autoencoder, reid"
+NO_METHOD = f"there is no method 'atrackt' to train. Known: {KNOWN}"
 
 
 @pytest.mark.parametrize(
@@ -81,7 +81,7 @@ def test_pins_are_for_finetuning(place, capsys):
 
 def test_models_of_the_wrong_kind(trained, capsys):
     refused(
-        capsys, "told holds a tracking_transformer, which gives no vectors: name a model of autoencoder or reid",
+        capsys, f"told holds a tracking_transformer, which gives no vectors: name a model of {GIVE_VECTORS}",
         "train", "attrackt", "config.toml", "-o", "new", "--set", "attrackt.autoencoder=told",
     )  # fmt: skip
     refused(

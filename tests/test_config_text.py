@@ -8,7 +8,7 @@ from typing import get_args
 
 import pytest
 
-from tracker import config_learning
+from tracker import config_dense, config_learning
 from tracker.config import Config, load_config, make_config
 from tracker.config_measured import Measured, MeasuredProperty
 from tracker.config_text import relative_to, render_config, write_config
@@ -56,18 +56,24 @@ FULL = {
     },
     "features": {"overlap_shift": [-1, 4], "flow": "neighbors"},
     "embeddings": {"path": "e.npz", "method": "reid", "model": "m", "device": "cpu"},
-    "associations": {"path": "a.npz", "property": "p", "method": "attrackt", "model": "m", "variants": 1,
+    "associations": {"path": "a.npz", "property": "p", "method": "attrackt", "model": "m", "fuse": "reid", "variants": 1,
                      "competition": "both", "threshold": 0.05, "device": "cpu"},
+    "division_scores": {"path": "d.npz", "model": "m", "probe": False, "device": "cpu"},
     "training": {"movies": ["a.toml", "b.toml"], "steps": 7, "device": "cuda", "learning_rate": 1e-7},
     "windows": {"n_frames": 4, "augment": 3},
     "network": {"d_model": 64, "positional": "bias"},
     "autoencoder": {"patch_px": [8, 32, 32], "multipliers": [1, 2]},
     "reid": {"temperature": 0.2},
+    "maester": {"zoom": 0.5, "aggregation": "mask_mean"},
+    "ascent": {"zoom": 0.5, "dino": "dino.pth", "scale": [0.9, 1.1]},
+    "tap": {"gaps_frames": [1, 3], "frame_scale": [0.95, 1.05], "evidence": "change"},
+    "cellulus": {"object_size_px": 22.5, "zoom": [2, 1, 1], "crop_px": 80, "bandwidth_px": 9.0, "bend": False},
     "attrackt": {"autoencoder": "ae", "standardise": True},
     "trackastra": {"start": "m"},
     "finetune": {"start": "m", "unsupervised": False},
     "annotations": {"pins": ["one.csv", "two.csv"], "soft_weight": 2.5},
-    "solver": {"backend": "scip", "gap": 0.01, "time_limit_s": 60, "threads": 2, "seed": 9},
+    "sequential": {"momentum": 0.2, "temperature": 0.1, "within_weight": 0.5, "max_gap_frames": 3},
+    "solver": {"method": "sequential", "backend": "scip", "gap": 0.01, "time_limit_s": 60, "threads": 2, "seed": 9},
     "output": {"path": "out", "margins": "none"},
 }  # fmt: skip
 
@@ -91,7 +97,8 @@ def test_a_config_goes_through_json(content):
 
 def test_full_names_every_key():
     optional = {"data": {"points"}, "associations": {"geff"}}  # excluded by segmentation, by path
-    learning = set(vars(config_learning)) | {"Tuning"}  # long, and all of numbers and words
+    # Long, and all of numbers and words.
+    learning = set(vars(config_learning)) | set(vars(config_dense)) | {"Ascent", "Cellulus", "Tuning"}
     for name, described in Config.model_fields.items():
         model = next(iter(get_args(described.annotation)), described.annotation)
         if model.__name__ not in learning:

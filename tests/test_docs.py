@@ -73,9 +73,34 @@ def test_the_commands_of_learning_run(
         program, *arguments = shlex.split(command)
         assert program == "track"
         assert main(arguments) == 0, f"{command}: {capsys.readouterr().err}"
-    for folder in ("result", "taught_result", "tuned_result"):
+    for folder in ("result", "taught_result", "seeing_result", "tuned_result"):
         assert (tmp_path / folder / "tracks.csv").is_file()
     assert (tmp_path / "result.associations.npz").is_file()
+
+
+@pytest.mark.parametrize(
+    ("page", "made"),
+    [
+        ("maester", ("result/tracks.csv", "result.embeddings.npz", "vectors.npz")),
+        ("tap", ("result/tracks.csv", "result.embeddings.npz", "result.division_scores.npz", "arrow.png")),
+    ],
+)
+def test_the_commands_of_a_method_run(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    page: str,
+    made: tuple[str, ...],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (content,) = blocks(ROOT / "docs" / f"{page}.md", "toml")
+    (tmp_path / f"{page}.toml").write_text(content)
+    for command in (line for block in blocks(ROOT / "docs" / f"{page}.md", "sh") for line in block.splitlines()):
+        program, *arguments = shlex.split(command)
+        assert program == "track"
+        assert main(arguments) == 0, f"{command}: {capsys.readouterr().err}"
+    for name in made:
+        assert (tmp_path / name).is_file(), name
 
 
 def test_auto_explains_every_number_and_its_prior() -> None:

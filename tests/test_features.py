@@ -71,7 +71,10 @@ def test_by_hand(family: Family, name, wanted):
 
 def test_features_of_each_family():
     """What each of them is and needs: tests/test_features_reference.py."""
-    divisions_only = {"division_axis", "division_opposition", "division_symmetry", "mother_intensity"}
+    divisions_only = {
+        "division_axis", "division_opposition", "division_score", "division_surprise", "division_symmetry",
+        "mother_intensity",
+    }  # fmt: skip
     assert known_features("detection") == ["constant"]
     assert known_features("division") == sorted(FEATURES)
     assert known_features("link") == sorted(set(FEATURES) - divisions_only)
@@ -107,6 +110,7 @@ def test_no_candidates():
         _NoMasks(),
         embedding=np.zeros((1, 3)),
         association=np.empty(0),
+        division_score=np.zeros(1),
         flow=np.zeros((1, 2)),
     )
     families: list[Family] = ["link", "division"]

@@ -44,6 +44,7 @@ INPUTS = {
     "measured movie": {"movie": MovieModel(NUMBERS, np.zeros((4, 2)))},
     "embeddings": {"embedding": np.zeros((4, 3))},
     "associations": {"association": np.zeros(4)},
+    "division scores": {"division_score": np.zeros(4)},
 }
 
 

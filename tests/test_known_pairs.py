@@ -7,7 +7,7 @@ import sys
 import numpy as np
 import pytest
 
-from embeddings.known_pairs import known_links_of_lineage, known_links_of_pins, known_pairs, pseudo_labelled
+from embeddings.known_pairs import joined, known_links_of_lineage, known_links_of_pins, known_pairs, pseudo_labelled
 from tracker.detections import Detections
 from tracker.errors import ConfigError
 from tracker.lineage import make_lineage
@@ -248,6 +248,14 @@ def test_a_solution_confirms_its_own_links_out():
     negative, positive = judged(known)
     assert positive == {(3, 6), (3, 7), (4, 8)}
     assert negative == {(3, 8), (4, 6), (4, 7), (5, 6), (5, 7), (5, 8)} | {(9, 12), (9, 13), (9, 14)}
+
+
+def test_joined_is_what_either_knows():
+    first = known_of(pin("children", 0, 3, 4), pin("link", 7, 9, value=False))
+    second = known_of(pin("children", 1, 5), pin("appear", 8))
+    both = known_of(pin("children", 0, 3, 4), pin("link", 7, 9, value=False), pin("children", 1, 5), pin("appear", 8))
+    assert joined(first, second).digest == joined(second, first).digest == both.digest
+    assert joined(first, first).digest == first.digest
 
 
 def lineage_of_four():

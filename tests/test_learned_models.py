@@ -8,11 +8,13 @@ import pytest
 torch = pytest.importorskip("torch", reason="networks need the extra learn")
 
 from command_line import refused, track, tree  # noqa: E402
-from learning_files import ASSOCIATIONS, CONFIG, EMBEDDINGS, LOOKS_TERM, setting, trained_cells  # noqa: E402
+from learning_files import ASSOCIATIONS, CONFIG, EMBEDDINGS, GIVE_VECTORS, LOOKS_TERM, setting, trained_cells  # noqa: E402
 from network_cases import small_network, write_release  # noqa: E402
 
 from embeddings.nets.saved_transformer import save_model  # noqa: E402
 from embeddings.table import Associations  # noqa: E402
+from tracker.cli.common import either  # noqa: E402
+from tracker.config_scores import DETECTION_METHODS  # noqa: E402
 from tracker.learning import scores  # noqa: E402
 
 
@@ -80,7 +82,7 @@ def test_models_that_cannot_be_used(capsys):
 def test_patch_models_that_cannot_be_used(capsys):
     cases = {
         ("embeddings.model", "told"): "told holds a tracking_transformer, which gives no vectors: name a model of "
-        "autoencoder or reid",
+        f"{GIVE_VECTORS}",
         ("embeddings.method", "reid"): "wanted a model of the method reid, but looks was made by autoencoder: name "
         "another model, or the method autoencoder",
     }
@@ -107,7 +109,7 @@ def test_patch_models_that_cannot_be_used(capsys):
         ("[embeddings]",
          "[embeddings]: give path (a NodeEmbeddings file) or model (a folder that `track train` wrote)"),
         ('[embeddings]\nmodel = "looks"\nmethod = "attrackt"',
-         "[embeddings] method: must be 'autoencoder' or 'reid', found 'attrackt'"),
+         f"[embeddings] method: must be {either([repr(one) for one in DETECTION_METHODS])}, found 'attrackt'"),
     ],
 )  # fmt: skip
 def test_sections_that_say_the_wrong_thing(capsys, text, message):

@@ -40,8 +40,8 @@ def _place(tmp_path, monkeypatch, tmp_path_factory):
 @pytest.fixture
 def asked(monkeypatch):
     """How many movies were embedded."""
-    calls, real = [], scores.embed_patches
-    monkeypatch.setattr(scores, "embed_patches", lambda *given: calls.append(1) or real(*given))
+    calls, real = [], scores.embed_detections
+    monkeypatch.setattr(scores, "embed_detections", lambda *given: calls.append(1) or real(*given))
     return calls
 
 

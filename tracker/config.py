@@ -8,10 +8,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
+from tracker.config_ascent import Ascent
+from tracker.config_dense import Maester, Tap
 from tracker.config_learning import Attrackt, Autoencoder, Finetune, Network, Reid, Trackastra, Training, Windows
 from tracker.config_measured import Measured
 from tracker.config_problems import explain, points_hint
-from tracker.config_scores import AssociationSettings, EmbeddingSettings
+from tracker.config_sam import Sam
+from tracker.config_scores import AssociationSettings, DivisionScoreSettings, EmbeddingSettings
+from tracker.config_segment import Cellulus
+from tracker.config_sequential import Sequential
 from tracker.config_tuning import Tuning
 from tracker.errors import ConfigError, MissingExtraError
 from tracker.presets import PRESETS
@@ -53,8 +58,9 @@ class Data(_Section):
 
     @model_validator(mode="after")
     def _one_source(self) -> "Data":
-        if (self.segmentation is None) == (self.points is None):
-            found = "both" if self.points else "neither"
+        given = [source for source in (self.segmentation, self.points) if source is not None]
+        if len(given) == 2 or not (given or self.images):  # images alone are enough to find objects in
+            found = "both" if given else "neither"
             raise ValueError(f"give either segmentation (masks) or points, found {found}")
         if self.frames is not None and self.frames[0] >= self.frames[1]:
             raise ValueError(f"frames = {list(self.frames)} is empty; the second number must be larger than the first")
@@ -154,6 +160,8 @@ class Annotations(_Section):
 class Solving(_Section):
     """How the optimum is found."""
 
+    method: Literal["ilp", "sequential"] = "ilp"
+    """ilp: the proven optimum; sequential: frame by frame by [embeddings] alone, a peer without divisions or proof."""
     backend: Literal["highs", "scip", "gurobi", "cuopt"] = "highs"
     """highs is built in; the others need their packages (and Gurobi a licence, cuOpt a GPU)."""
     gap: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
@@ -184,8 +192,10 @@ class Config(_Section):
     features: Features = Features()
     embeddings: EmbeddingSettings | None = None
     associations: AssociationSettings | None = None
+    division_scores: DivisionScoreSettings | None = None
     annotations: Annotations = Annotations()
     solver: Solving = Solving()
+    sequential: Sequential | None = None
     tuning: Tuning = Tuning()
     output: Output = Output()
     training: Training | None = None
@@ -193,6 +203,11 @@ class Config(_Section):
     network: Network | None = None
     autoencoder: Autoencoder | None = None
     reid: Reid | None = None
+    maester: Maester | None = None
+    tap: Tap | None = None
+    sam: Sam | None = None
+    cellulus: Cellulus | None = None
+    ascent: Ascent | None = None
     attrackt: Attrackt | None = None
     trackastra: Trackastra | None = None
     finetune: Finetune | None = None

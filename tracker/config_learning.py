@@ -49,6 +49,8 @@ class Training(_Section):
     """Save so often, to go on from there with --resume."""
     report_steps: Least1 = 50
     """Steps between two lines of training.csv."""
+    cpu_hours: NotNegative = 1.0
+    """A training that would take longer on a CPU is refused (--yes: it is not); 0 = never."""
 
 
 class Windows(_Section):
@@ -58,6 +60,8 @@ class Windows(_Section):
     """Frames of a window."""
     crop_px: Count = 256
     """Side of the square crops in training; 0 = whole frames."""
+    least_cells: NotNegative = 8.0
+    """Crops, shift_px and network.cutoff_px grow together until a crop holds so many cells a frame; 0 = never."""
     max_tokens: Count = 2048
     """Most detections of a window in training; 0 = no limit."""
     batch_size: Least1 = 8
@@ -191,5 +195,7 @@ class Finetune(_Section):
     """With training.steps = 0."""
     pseudo_share: Share = 0.1
     """Share of detections whose links are taken from the solution: those most consistent with it; 0 = none."""
+    judged: Literal["together", "apart"] = "together"
+    """together: annotations and pseudo-labels in all windows; apart: each in windows of its own (published)."""
     unsupervised: bool = True
     """Also the losses of attrackt, where the model has learnt with them."""

@@ -1,10 +1,16 @@
 """Sections for learned scores: read from files, or computed by a model when they are not there."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 Share = Annotated[float, Field(ge=0, lt=1)]
+
+#: Methods that score links, and those that give a vector per detection (tracker/learning/detection_methods.py).
+LinkMethod = Literal["attrackt", "trackastra", "finetune"]
+DetectionMethod = Literal["autoencoder", "reid", "maester", "tap", "sam", "cellulus", "ascent"]
+LINK_METHODS: tuple[str, ...] = get_args(LinkMethod)
+DETECTION_METHODS: tuple[str, ...] = get_args(DetectionMethod)
 
 
 class _Section(BaseModel):
@@ -16,7 +22,7 @@ class EmbeddingSettings(_Section):
 
     path: str | None = None
     """NodeEmbeddings file (.npz); with model: where they are kept, default <output.path>.embeddings.npz."""
-    method: Literal["autoencoder", "reid"] | None = None
+    method: DetectionMethod | None = None
     """What the model must be; default whatever it is."""
     model: str | None = None
     """Model folder (`track train`) that computes the vectors when they are not there."""
@@ -30,6 +36,25 @@ class EmbeddingSettings(_Section):
         return self
 
 
+class DivisionScoreSettings(_Section):
+    """A score per detection, how much it looks like dividing, for division_score and division_surprise."""
+
+    path: str | None = None
+    """DetectionScores file (.npz); with model: where they are kept, default <output.path>.division_scores.npz."""
+    model: str | None = None
+    """Model folder (`track train tap`) that computes the scores when they are not there; how: [tap]."""
+    probe: bool = True
+    """Learn what divides from pins, where there are at least 3 cells that divide and 10 that do not."""
+    device: Literal["auto", "cpu", "cuda", "mps"] = "auto"
+    """Where the model runs."""
+
+    @model_validator(mode="after")
+    def _some_source(self) -> "DivisionScoreSettings":
+        if self.path is None and self.model is None:
+            raise ValueError("give path (a DetectionScores file) or model (a folder that `track train tap` wrote)")
+        return self
+
+
 class AssociationSettings(_Section):
     """A score per link, for the features association and association_surprise."""
 
@@ -39,10 +64,12 @@ class AssociationSettings(_Section):
     """Instead: candidate graph of another tool, whose links carry scores."""
     property: str = "score"
     """The link property of the geff that holds the score."""
-    method: Literal["attrackt", "trackastra", "finetune"] | None = None
+    method: LinkMethod | None = None
     """What the model must be; default whatever it is."""
     model: str | None = None
     """Model folder (`track train`, or a Trackastra release) that computes the scores when they are not there."""
+    fuse: str | None = None
+    """Method whose [embeddings] the network sees, too: to be trained so by `track train`, or what model has seen."""
     variants: Literal[1, 8] = 8
     """8: the mean over the movie turned and flipped in all ways; 1: as it is, eight times as fast."""
     competition: Literal["parents", "both"] = "parents"

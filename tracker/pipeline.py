@@ -1,9 +1,13 @@
-"""The one straight line: detections -> candidate graph -> features -> costs (+ pins) -> exact ILP -> lineage."""
+"""The one straight line: detections -> candidate graph -> features -> costs (+ pins) -> exact ILP -> lineage.
+
+With solver.method = "sequential" all between detections and lineage gives way to a tracker that goes frame by frame.
+"""
 
 import logging
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +17,7 @@ from tracker.annotations import solve_pinned
 from tracker.candidates import CandidateGraph
 from tracker.config import Config
 from tracker.costs import Costs
+from tracker.errors import ConfigError
 from tracker.evaluate import evaluate, require_traccuracy
 from tracker.exact_margins import exact_margins
 from tracker.explain import Bill, explain, find_row
@@ -22,8 +27,9 @@ from tracker.io.result import ResultTables, refuse_existing, write_result
 from tracker.lineage import Lineage, make_lineage
 from tracker.margins import Margins, bound_margins
 from tracker.pin_table import Key
-from tracker.prepare import Progress, Stopwatch, prepare, solver_settings
-from tracker.run_report import make_report, peak_memory_mb
+from tracker.prepare import Inputs, Progress, Stopwatch, prepare, solver_settings
+from tracker.run_report import make_report, make_sequential_report, peak_memory_mb
+from tracker.sequential_run import check_sequential, track_sequentially
 from tracker.truth import read_truth
 
 log = logging.getLogger(__name__)
@@ -34,17 +40,29 @@ class RunResult:
     """Everything a run computed. report: the content of run.json; metrics: of metrics.json, or None.
 
     bills: of the detections that were to be explained.
+    graph, costs, problem, solution: None with the sequential tracker, which proposes, prices and proves nothing.
     """
 
     lineage: Lineage
-    graph: CandidateGraph
-    costs: Costs
-    problem: TrackingProblem
-    solution: Solution
+    graph: CandidateGraph | None
+    costs: Costs | None
+    problem: TrackingProblem | None
+    solution: Solution | None
     margins: Margins | None
     report: dict[str, Any]
     metrics: dict[str, Any] | None
     bills: tuple[Bill, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Tracked:
+    """done: without report and metrics.   report: run.json, from the seconds so far.   columns: of the tables."""
+
+    inputs: Inputs
+    done: RunResult
+    report: Callable[[dict[str, float]], dict[str, Any]]
+    detection_columns: dict[str, NDArray[np.float64]]
+    link_columns: dict[str, NDArray[np.float64]]
 
 
 def run(
@@ -66,6 +84,7 @@ def run(
     folder = config.path(config.output.path)
     refuse_existing(folder, overwrite)
     check_backend(config.solver.backend)
+    check_sequential(config)
     if plot:
         from tracker.plot import plot_overview, require_matplotlib
 
@@ -78,18 +97,9 @@ def run(
     if truth_path is not None:
         with watch.stage("read", "reading the truth"):
             truth = read_truth(truth_path, scale=config.data.scale)
-    prepared = prepare(config, watch)
-    inputs, graph, costs = prepared.inputs, prepared.graph, prepared.costs
-    explained_rows = [find_row(inputs.detections, key) for key in dict.fromkeys(explained)]
-    with watch.stage("solve", "solving"):
-        problem, solution = solve_pinned(prepared.problem, prepared.pins, solver_settings(config))
-    with watch.stage("margins", "measuring margins"):
-        margins = _margins(config, problem, solution)
-    bills = []
-    for row in explained_rows:
-        watch.progress("explaining")
-        bills.append(explain(prepared, problem, solution, row, config, solver_settings(config)))
-    lineage = to_lineage(graph, problem, solution)
+    sequential = config.solver.method == "sequential"
+    tracked = _one_by_one(config, watch, explained) if sequential else _at_once(config, watch, explained)
+    inputs, lineage = tracked.inputs, tracked.done.lineage
     metrics = None
     if truth is not None:
         with watch.stage("evaluate", "evaluating"):
@@ -98,8 +108,8 @@ def run(
     extra = {}
     if plot:
         extra["overview.png"] = lambda path: plot_overview(path, lineage, inputs.masks, inputs.images)
-    tables = ResultTables(lineage, _detection_columns(margins), _link_columns(lineage, graph, costs, problem, solution))
-    report = make_report(config, prepared, solution, lineage, watch.seconds)
+    tables = ResultTables(lineage, tracked.detection_columns, tracked.link_columns)
+    report = tracked.report(watch.seconds)
 
     watch.progress("writing the result")
     seconds = report["seconds"]
@@ -114,7 +124,39 @@ def run(
     write_result(
         folder, tables, masks=inputs.masks, report=finish, metrics=metrics, overwrite=overwrite, extra_files=extra
     )
-    return RunResult(lineage, graph, costs, problem, solution, margins, report, metrics, tuple(bills))
+    return replace(tracked.done, report=report, metrics=metrics)
+
+
+def _at_once(config: Config, watch: Stopwatch, explained: Sequence[Key]) -> _Tracked:
+    """The lineage of least cost."""
+    prepared = prepare(config, watch)
+    inputs, graph, costs = prepared.inputs, prepared.graph, prepared.costs
+    explained_rows = [find_row(inputs.detections, key) for key in dict.fromkeys(explained)]
+    with watch.stage("solve", "solving"):
+        problem, solution = solve_pinned(prepared.problem, prepared.pins, solver_settings(config))
+    with watch.stage("margins", "measuring margins"):
+        margins = _margins(config, problem, solution)
+    bills = []
+    for row in explained_rows:
+        watch.progress("explaining")
+        bills.append(explain(prepared, problem, solution, row, config, solver_settings(config)))
+    lineage = to_lineage(graph, problem, solution)
+    return _Tracked(
+        inputs,
+        RunResult(lineage, graph, costs, problem, solution, margins, {}, None, tuple(bills)),
+        partial(make_report, config, prepared, solution, lineage),
+        _detection_columns(margins),
+        _link_columns(lineage, graph, costs, problem, solution),
+    )
+
+
+def _one_by_one(config: Config, watch: Stopwatch, explained: Sequence[Key]) -> _Tracked:
+    """The lineage of the sequential tracker. Raises ConfigError where bills are wanted."""
+    if explained:
+        raise ConfigError('solver.method = "sequential" has no costs to explain: leave out --explain')
+    inputs, lineage = track_sequentially(config, watch)
+    done = RunResult(lineage, None, None, None, None, None, {}, None)
+    return _Tracked(inputs, done, partial(make_sequential_report, config, lineage), {}, {})
 
 
 def to_lineage(graph: CandidateGraph, problem: TrackingProblem, solution: Solution) -> Lineage:

@@ -16,10 +16,10 @@ from tracker.auto.fit import measure_movie
 from tracker.auto.model import MovieModel
 from tracker.candidates import CandidateGraph, build_candidates
 from tracker.config import Config
-from tracker.config_scores import AssociationSettings, EmbeddingSettings
+from tracker.config_scores import AssociationSettings, DivisionScoreSettings, EmbeddingSettings
 from tracker.costs import Costs, price, to_problem
 from tracker.detections import Detections
-from tracker.errors import MissingExtraError
+from tracker.errors import ConfigError, MissingExtraError
 from tracker.features.context import FeatureContext
 from tracker.ilp.backends import SolverSettings
 from tracker.ilp.problem import TrackingProblem
@@ -30,7 +30,7 @@ from tracker.local_motion import local_motion
 from tracker.pin_checks import ResolvedPins, resolve_pins
 from tracker.pins import read_pins
 from tracker.reading import detections_from_masks, detections_from_points, frames_of_points, select_frames
-from tracker.scores import load_associations, load_embeddings, load_geff_scores
+from tracker.scores import lay_on_detections, load_associations, load_division_scores, load_embeddings, load_geff_scores
 
 log = logging.getLogger(__name__)
 Progress = Callable[[str], None]
@@ -81,7 +81,15 @@ class Stopwatch:
 
 
 def prepare(config: Config, watch: Stopwatch) -> Prepared:
-    """Read, propose, price. Pins are checked against the movie, and against each other, before anything is priced."""
+    """Read, propose, price. Pins are checked against the movie, and against each other, before anything is priced.
+
+    Raises ConfigError where solver.method is another than the integer program, which is what is prepared here.
+    """
+    if config.solver.method != "ilp":
+        raise ConfigError(
+            f'solver.method = "{config.solver.method}" is for `track run`; this works with the lineage of least cost: '
+            'set solver.method = "ilp"'
+        )
     with watch.stage("read", "reading detections"):
         inputs = read_inputs(config)
         pins = read_annotations(config, inputs.detections)
@@ -126,11 +134,15 @@ def read_inputs(config: Config) -> Inputs:
     scale = None if data.scale is None else np.asarray(data.scale, float)
     images = None if data.images is None else open_movie(config.path(data.images), channel=data.channel)
     if data.segmentation is not None:
-        masks = open_movie(_ctc_masks(config.path(data.segmentation)), kind="masks")
+        masks = open_movie(ctc_masks(config.path(data.segmentation)), kind="masks")
         frames = select_frames(masks.frames, data.frames, data.every)
         found = detections_from_masks(masks, images, scale=scale, unit=data.unit, frames=frames, workers=2)
         return Inputs(found, masks, images)
-    assert data.points is not None
+    if data.points is None:
+        raise ConfigError(
+            "[data] gives images alone, and this needs detections: give segmentation (masks) or points. "
+            "`track segment cellulus` makes masks of images"
+        )
     table = read_points(config.path(data.points), lineage=False)
     frames = select_frames(frames_of_points(table), data.frames, data.every)
     found = detections_from_points(
@@ -194,11 +206,13 @@ def context_of(
 
     Scores that a model is to compute are computed here, if they are not there yet.
     """
-    embedding = association = None
+    embedding = association = division_score = None
     if config.embeddings is not None:
-        embedding = _embeddings(config, config.embeddings, inputs, progress)
+        embedding = embeddings_of(config, config.embeddings, inputs, progress)
     if config.associations is not None:
         association = _associations(config, config.associations, inputs, graph, progress)
+    if config.division_scores is not None:
+        division_score = _division_scores(config, config.division_scores, inputs, progress)
     flow = None if movie is None else movie.flow
     if config.features.flow == "neighbors":  # asked for by name, so it goes before what auto measured
         flow = local_motion(graph.detections)
@@ -208,13 +222,15 @@ def context_of(
         overlap_shift=config.features.overlap_shift,
         embedding=embedding,
         association=association,
+        division_score=division_score,
         flow=flow,
         movie=movie,
         images=inputs.images,
     )
 
 
-def _embeddings(config: Config, given: EmbeddingSettings, inputs: Inputs, progress: Progress) -> NDArray[np.float64]:
+def embeddings_of(config: Config, given: EmbeddingSettings, inputs: Inputs, progress: Progress) -> NDArray[np.float64]:
+    """(N, C) the vectors of [embeddings], computed where a model is named and they are not there yet."""
     if given.model is None:
         assert given.path is not None
         return load_embeddings(config.path(given.path), inputs.detections)
@@ -222,6 +238,18 @@ def _embeddings(config: Config, given: EmbeddingSettings, inputs: Inputs, progre
     from tracker.learning.scores import embedding_vectors
 
     return embedding_vectors(config, inputs, progress)
+
+
+def _division_scores(
+    config: Config, given: DivisionScoreSettings, inputs: Inputs, progress: Progress
+) -> NDArray[np.float64]:
+    if given.model is None:
+        assert given.path is not None
+        return load_division_scores(config.path(given.path), inputs.detections)
+    require_torch("division_scores.model")
+    from tracker.learning.division_scores import division_score_table
+
+    return lay_on_detections(division_score_table(config, inputs, progress), inputs.detections)
 
 
 def _associations(
@@ -244,7 +272,7 @@ def require_torch(what: str) -> None:
         raise MissingExtraError("torch", "learn", what)
 
 
-def _ctc_masks(path: Path) -> Path:
+def ctc_masks(path: Path) -> Path:
     """A folder of the Cell Tracking Challenge such as 01_ST or 01_GT stands for the masks inside it."""
     if path.is_dir() and not any(path.glob("*.tif*")):
         for inside in ("SEG", "TRA"):

@@ -44,13 +44,48 @@ def make_report(
             "pins_unanswered": 0 if pins is None else pins.table.unanswered,
         },
         "notes": notes_of(config, graph, prepared.movie),
-        "seconds": dict(seconds),
-        "peak_memory_mb": peak_memory_mb(),
         "statistics": {
             f"{family}.{name}": {"mean": measured.mean, "std": measured.std}
             for (family, name), measured in prepared.costs.statistics.items()
         },
         "measured": None if prepared.movie is None else prepared.movie.numbers.model_dump(mode="json"),
+        **about_run(config, seconds),
+    }
+
+
+def make_sequential_report(config: Config, lineage: Lineage, seconds: dict[str, float]) -> dict[str, Any]:
+    """The same for the sequential tracker: there is no objective, no bound and no margin, and nothing is proven."""
+    return {
+        "status": "unproven",
+        "objective": None,
+        "bound": None,
+        "gap": None,
+        "proof": "none",
+        "counts": {
+            "detections": len(lineage.detections),
+            "selected_detections": int(lineage.selected.sum()),
+            "selected_links": len(lineage.links),
+            "selected_divisions": len(lineage.divisions),
+            "appear": int(lineage.appears.sum()),
+            "disappear": int(lineage.disappears.sum()),
+            "tracks": int(lineage.track_id.max(initial=0)),
+            "pins": 0,
+            "pins_unanswered": 0,
+        },
+        "notes": [
+            'solver.method = "sequential": no divisions, no margins, and nothing is proven; for comparison with "ilp"'
+        ],
+        "statistics": {},
+        "measured": None,
+        **about_run(config, seconds),
+    }
+
+
+def about_run(config: Config, seconds: dict[str, float]) -> dict[str, Any]:
+    """What every run.json ends with."""
+    return {
+        "seconds": dict(seconds),
+        "peak_memory_mb": peak_memory_mb(),
         "config": json.loads(config.model_dump_json()),
         "config_folder": str(config.path(".").resolve()),
         "versions": _versions(),

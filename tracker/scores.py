@@ -1,11 +1,11 @@
-"""Learned tables laid onto the candidate graph: a vector per detection, a score per link."""
+"""Learned tables laid onto the candidate graph: a vector or a score per detection, a score per link."""
 
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embeddings.table import Associations, NodeEmbeddings, TableError
+from embeddings.table import Associations, DetectionScores, NodeEmbeddings, TableError
 from tracker.candidates import CandidateGraph
 from tracker.detections import Detections
 from tracker.errors import InputError, first_five
@@ -28,6 +28,30 @@ def load_embeddings(path: Path, detections: Detections) -> NDArray[np.float64]:
             "Embed this movie again"
         )
     return vectors
+
+
+def load_division_scores(path: Path, detections: Detections) -> NDArray[np.float64]:
+    """(N,) score of every detection. Raises InputError naming detections without one, or with NaN."""
+    try:
+        table = DetectionScores.load(path)
+    except TableError as error:
+        raise InputError(f"division_scores.path: {error}") from error
+    score = lay_on_detections(table, detections)
+    bad = np.flatnonzero(~np.isfinite(score))
+    if len(bad):
+        raise InputError(
+            f"{path} must hold a finite score for every detection; none for frame:label {detections.names(bad)}. "
+            "Score this movie again"
+        )
+    return score
+
+
+def lay_on_detections(table: DetectionScores, detections: Detections) -> NDArray[np.float64]:
+    """(N,) scores of the table, NaN where it has none."""
+    rows = detections.rows_of(table.key[:, 0], table.key[:, 1])
+    score = np.full(len(detections), np.nan)
+    score[rows[rows >= 0]] = table.score[rows >= 0]
+    return score
 
 
 def load_associations(path: Path, graph: CandidateGraph) -> NDArray[np.float64]:

@@ -12,15 +12,15 @@ from torch import Tensor
 
 from embeddings.augment import Augmentation, dihedral_matrices
 from embeddings.batches import Batch, collate
+from embeddings.inference.checks import check_gaps, check_links, check_network
 from embeddings.inference.link_blocks import LinkBlock, LinkBlocks, Rivals
 from embeddings.losses.parental_softmax import normalise_block
 from embeddings.nets.errors import ModelError
 from embeddings.nets.tiles import in_chunks, pad_rows
 from embeddings.nets.tracking_transformer import TrackingTransformer
-from embeddings.tokens import TokenLayout
 from embeddings.training.device import choose_device, memory_watched
 from embeddings.windows import TokenMovie, Window
-from tracker.errors import ConfigError, InputError, first_five
+from tracker.errors import ConfigError
 
 # Windows of at most so many detections, where calls cost more than arithmetic, go through the network together, so many
 # detections at a time.
@@ -96,17 +96,18 @@ def link_scores(
 
     Windows without links are left out. A link longer than the cut-off has score 0.
     Variants turn the movie as one turns a picture: places are counted from the corner of the turned box, so that a
-    movie and its turned or mirrored copy get equal scores.
+    movie and its turned or mirrored copy get equal scores. A network that knows embeddings is given those of the movie
+    (`TokenMovie.embeddings`), in all variants those of the images as they are, as in training.
 
     progress: called with the number of windows done and of all windows.
     Raises ModelError where the network does not fit the movie, or gives scores that are not finite; ConfigError where a
     link spans more frames than a window holds, or the device cannot be used; InputError for links that are none;
     TrainingError where memory does not suffice.
     """
-    _check_network(network, movie, settings)
-    _check_links(movie, links)
+    check_network(network, movie, variants=settings.variants)
+    check_links(movie, links)
     n_frames = min(settings.window_frames or network.config.window_frames, movie.n_frames)
-    _check_gaps(movie, links, n_frames)
+    check_gaps(movie, links, n_frames)
     if not len(links):
         return np.zeros(0, np.float32)
     device = choose_device(settings.device)
@@ -151,6 +152,7 @@ def _batch_scores(
         batch.coordinates,
         batch.tokens if network.config.features else None,
         batch.padding if len(group) > 1 else None,
+        batch.embeddings,
     )
     parent, child, places = parent.flatten(0, 1), child.flatten(0, 1), batch.coordinates[..., 1:].flatten(0, 1)
     for side, of_side in enumerate(blocks):
@@ -245,52 +247,3 @@ def _ready(network: TrackingTransformer, device: torch.device) -> Iterator[None]
         yield
     finally:
         network.train(training).to(before)
-
-
-def _check_network(network: TrackingTransformer, movie: TokenMovie, settings: ScoreSettings) -> None:
-    config = network.config
-    if movie.ndim != config.dimensions:
-        raise ModelError(
-            f"the network is for {config.dimensions}-D movies, {movie.name} is {movie.ndim}-D: name a model trained on "
-            f"{movie.ndim}-D movies"
-        )
-    found = movie.tokens.shape[1]
-    if found != config.features:
-        raise ModelError(
-            f"the network was made for {config.features} features per detection, {movie.name} has {found}: name a "
-            "model trained with these"
-        )
-    known = TokenLayout(movie.ndim).size
-    if settings.variants != 1 and found not in (0, known):
-        raise ConfigError(
-            f"scores: variants = {settings.variants} turns the {known} tokens of a {movie.ndim}-D movie, or none, and "
-            f"{movie.name} has {found} other features; set variants = 1"
-        )
-
-
-def _check_links(movie: TokenMovie, links: NDArray[np.int64]) -> None:
-    if links.ndim != 2 or links.shape[1] != 2 or links.dtype.kind not in "iu":
-        raise InputError(f"links must be (E, 2) whole numbers, found {links.shape} of {links.dtype}")
-    outside = ((links < 0) | (links >= len(movie))).any(axis=1)
-    if outside.any():
-        raise InputError(
-            f"links must name rows 0 to {len(movie) - 1} of {movie.name}, but these do not: "
-            f"{first_five(map(tuple, links[outside].tolist()))}"
-        )
-    step = movie.step_of(links)
-    backward = step[:, 0] >= step[:, 1]
-    if backward.any():
-        raise InputError(
-            f"links must lead from a parent to a child in a later step of {movie.name}, but these rows do not: "
-            f"{first_five(map(tuple, links[backward].tolist()))}"
-        )
-
-
-def _check_gaps(movie: TokenMovie, links: NDArray[np.int64], n_frames: int) -> None:
-    step = movie.step_of(links)
-    widest = int((step[:, 1] - step[:, 0]).max(initial=0))
-    if widest >= n_frames:
-        raise ConfigError(
-            f"links over {widest} frames never lie in a window of {n_frames} frames: make candidates.max_frame_gap at "
-            f"most {n_frames - 1}, or name a model with longer windows"
-        )

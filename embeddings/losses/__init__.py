@@ -7,6 +7,8 @@ is a scalar that can be differentiated, 0 where there is nothing to judge.
 """
 
 from embeddings.losses.association import association_loss
+from embeddings.losses.nt_xent import nt_xent
+from embeddings.losses.object_centric import object_centric_loss
 from embeddings.losses.parental_softmax import Normalisation, parental_log_softmax, parental_softmax
 from embeddings.losses.reconstruction import ReconstructionLoss, ResidualMLP
 from embeddings.losses.reid import reid_loss
@@ -18,6 +20,8 @@ __all__ = [
     "ReconstructionLoss",
     "ResidualMLP",
     "association_loss",
+    "nt_xent",
+    "object_centric_loss",
     "parental_log_softmax",
     "parental_softmax",
     "reid_loss",

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from embeddings.aligned import aligned
 from embeddings.batches import Batch
 from embeddings.learning_movie import LearningMovie
 from embeddings.losses import ReconstructionLoss, parental_softmax, transitive_loss
@@ -21,7 +21,7 @@ from embeddings.methods.tracking import (
     Again,
     Recipe,
     WholeWindows,
-    new_network,
+    network_to_train,
     provenance,
     window_batches,
 )
@@ -83,7 +83,7 @@ class AttracktModel(nn.Module):
 
     def scores(self, batch: Batch) -> Tensor:
         """Phi (B, N, N)."""
-        logits = self.network(batch.coordinates, batch.tokens, batch.padding)
+        logits = self.network(batch.coordinates, batch.tokens, batch.padding, batch.embeddings)
         return parental_softmax(logits.float().clamp(-LOGIT_CLAMP, LOGIT_CLAMP), batch.frame, batch.padding)
 
 
@@ -110,7 +110,8 @@ def train_attrackt(
 ) -> TrainingResult:
     """Train on movies without looking at any link, and write the model to `folder`.
 
-    movies: a truth that they bring is put aside.
+    movies: a truth that they bring is put aside. Where they have `fused` embeddings, the network sees those, too; if it
+        is these that it is to carry over, it may learn to mix parents until their mean looks like the child.
     embeddings: a vector for every detection of each movie, of the auto-encoder or any other method.
     Raises InputError where movies and vectors do not fit, and what `train` and `WindowSampler` raise.
     """
@@ -119,7 +120,7 @@ def train_attrackt(
     recipe = recipe.fitted(movies)
     vectors = aligned_vectors(movies, embeddings, standardise=settings.standardise)
     batches = window_batches(recipe, movies, target=False)
-    network = new_network(recipe.network, recipe.training.seed)
+    network = network_to_train(recipe, movies)
     model = new_model(network, vectors[0].shape[1], recipe, settings)
     held_out = WholeWindows(recipe, movies, target=False)
     done = train(
@@ -211,18 +212,7 @@ def aligned_vectors(
     """
     if len(movies) != len(embeddings):
         raise InputError(f"every movie needs embeddings; there are {len(movies)} movies and {len(embeddings)} tables")
-    ordered: list[NDArray[np.float32]] = []
-    for movie, table in zip(movies, embeddings, strict=True):
-        rows = movie.detections.rows_of(table.key[:, 0], table.key[:, 1])
-        found = np.full((len(movie.detections), table.vector.shape[1]), np.nan, np.float32)
-        found[rows[rows >= 0]] = table.vector[rows >= 0]
-        bad = np.flatnonzero(~np.isfinite(found).all(axis=1))
-        if len(bad):
-            raise InputError(
-                f"every detection of {movie.name} needs a finite vector; none for frame:label "
-                f"{movie.detections.names(bad)}. Embed this movie again"
-            )
-        ordered.append(found)
+    ordered = [aligned(movie.detections, table, movie.name) for movie, table in zip(movies, embeddings, strict=True)]
     if len({found.shape[1] for found in ordered}) > 1:
         lengths = ", ".join(str(found.shape[1]) for found in ordered)
         raise InputError(f"the embeddings of all movies must be equally long, found {lengths}")

@@ -6,7 +6,7 @@ Of the network only low-rank changes of the attention are learnt (LoRA), so that
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from embeddings.anchored_sampler import AnchoredSampler
 from embeddings.batches import Batch, TrainingBatches
-from embeddings.known_pairs import KnownLinks, known_pairs
+from embeddings.known_pairs import KnownLinks, joined, known_pairs
 from embeddings.learning_movie import LearningMovie
 from embeddings.losses import parental_softmax, transitive_loss
 from embeddings.losses.finetuning import finetuning_loss
@@ -38,6 +38,7 @@ class FinetuneSettings:
     """rank, alpha, dropout: of the low-rank changes.   transitive_weight: lambda of the unsupervised losses.
 
     standardise: as the model was trained, see AttracktSettings.   max_gap_frames: longest gap of a pair that is judged.
+    judged: "together" or "apart", see `train_finetune`.
     """
 
     rank: int = 32
@@ -46,6 +47,7 @@ class FinetuneSettings:
     transitive_weight: float = 0.1
     standardise: bool = False
     max_gap_frames: int = 2
+    judged: Literal["together", "apart"] = "together"
 
 
 @dataclass(frozen=True)
@@ -99,8 +101,13 @@ def train_finetune(
     Each step has B windows around annotated detections and B around believed ones; the losses without labels are over
     all of them. The last weights are kept.
 
+    What is judged in a window is all that is known of it, annotated or believed. Published is each kind in its own
+    windows (settings.judged = "apart"); but what a person is asked are the hard cases, three quarters of them divisions
+    here, and alone in their windows they teach that everything divides.
+
     annotated: what is known of each movie.   believed: pseudo-labels of each movie, possibly none.
-    start: the model to begin with; recipe.network must be its own.
+    start: the model to begin with; recipe.network must be its own. If it knows embeddings, the movies bring them
+        (`fused`); what it makes of them stays as it is.
     Raises ConfigError where nothing is annotated, and what `train` raises.
     """
     settings = settings or FinetuneSettings()
@@ -111,6 +118,8 @@ def train_finetune(
         )
     kinds = [known for known in (annotated, believed) if any(len(one.anchors) for one in known)]
     batches = [_batches(movies, known, recipe, number) for number, known in enumerate(kinds)]
+    if settings.judged == "together":
+        kinds = [[joined(*one) for one in zip(annotated, believed, strict=True)]] * len(kinds)
     vectors = None
     if unsupervised is not None:
         vectors = aligned_vectors(movies, unsupervised.embeddings, standardise=settings.standardise)
@@ -190,7 +199,7 @@ def _loss(
 ) -> Tensor:
     """The loss of the windows of one kind; what needs no labels counts once over all `kinds`."""
     windows = batch.windows
-    logits = model.network(windows.coordinates, windows.tokens, windows.padding).float()
+    logits = model.network(windows.coordinates, windows.tokens, windows.padding, windows.embeddings).float()
     if start.logit_clamp is not None:
         logits = logits.clamp(-start.logit_clamp, start.logit_clamp)
     loss = finetuning_loss(

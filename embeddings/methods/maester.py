@@ -12,8 +12,9 @@ from torch import Tensor
 
 from embeddings.frame_crops import CropSizes, CropSource
 from embeddings.frame_images import FrameImages
+from embeddings.inference.detection_places import box_centres_px, mask_places_px
 from embeddings.inference.field_of_view import pixel_embeddings
-from embeddings.inference.mask_pixels import labelled_pixels, sample_pixels
+from embeddings.inference.mask_pixels import sample_pixels
 from embeddings.learning_movie import LearningMovie
 from embeddings.nets.errors import ModelError
 from embeddings.nets.mae import MaskedAutoencoder, draw_kept, masked_pixel_error, seeded_mae
@@ -25,8 +26,7 @@ from embeddings.training.device import choose_device
 from embeddings.training.history import Progress
 from embeddings.training.settings import TrainingSettings
 from embeddings.zoomed_frames import ZoomedFrames
-from tracker.detections import Detections
-from tracker.errors import ConfigError, MovieError
+from tracker.errors import ConfigError
 
 METHOD = "maester"
 Aggregation = Literal["centroid", "mask_mean"]
@@ -66,7 +66,7 @@ def train_maester(
     if not movies:
         raise ConfigError(f"{_NOUN} needs at least one movie to learn from, found none")
     sizes = CropSizes(batch_size, frames_held, memory_mb)
-    frames = [_frames(movie, config, zoom) for movie in movies]
+    frames = [frames_in_scale(movie, config, zoom) for movie in movies]
     source = CropSource(frames, config.image_px, sizes, settings.seed)
 
     def batches(step: int) -> tuple[Tensor, Tensor]:
@@ -153,7 +153,7 @@ def embed_maester(
     if batch_size < 1:
         raise ConfigError(f"batch_size must be positive, found {batch_size}")
     network, trained_zoom, provenance = load_maester(folder)
-    frames = _frames(movie, network.config, trained_zoom if zoom is None else zoom)
+    frames = frames_in_scale(movie, network.config, trained_zoom if zoom is None else zoom)
     if aggregation == "mask_mean" and movie.masks is None:
         raise ConfigError('aggregation = "mask_mean" needs data.segmentation; give it, or take "centroid"')
     found, chosen = movie.detections, choose_device(device)
@@ -163,7 +163,7 @@ def embed_maester(
     for step in np.flatnonzero(np.diff(found.starts)).tolist():
         rows = np.arange(found.starts[step], found.starts[step + 1])
         if aggregation == "centroid":
-            pixel, owner = frames.pixel_at(_centres(found, rows)), rows - rows[0]
+            pixel, owner = frames.pixel_at(box_centres_px(found, rows)), rows - rows[0]
         else:
             rng = np.random.default_rng([seed, step])
             pixel, owner = _mask_sample(frames, step, rows, pixels_per_detection, network.config.patch_px, rng)
@@ -177,8 +177,8 @@ def embed_maester(
     return NodeEmbeddings(key, vector, METHOD, {"model": dict(provenance), "movie": _about(frames), "embedding": how})
 
 
-def _frames(movie: LearningMovie, config: MaeConfig, zoom: float) -> ZoomedFrames:
-    """The frames of a movie, whose cells, where their size is known, fit the field of view."""
+def frames_in_scale(movie: LearningMovie, config: MaeConfig, zoom: float) -> ZoomedFrames:
+    """The frames of a movie, whose cells, where their size is known, fit the field of view. Raises ConfigError."""
     frames = ZoomedFrames(FrameImages(movie, _NOUN), zoom)
     diameter = movie.detections.properties.get("equivalent_diameter_px")
     if diameter is None or not len(diameter):
@@ -199,14 +199,6 @@ def _batch(crops: NDArray[np.float32], rng: np.random.Generator, config: MaeConf
     return torch.from_numpy(crops).unsqueeze(1), torch.from_numpy(draw_kept(rng, len(crops), config))
 
 
-def _centres(found: Detections, rows: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(n, 2) y, x in pixels of the centre of each bounding box, where there are boxes, else the position."""
-    box = found.properties.get("bbox_px")
-    if box is None:
-        return found.position[rows] / found.scale
-    return (box[rows, :2] + box[rows, 2:] - 1) / 2  # the last columns are one beyond
-
-
 def _mask_sample(
     frames: ZoomedFrames,
     step: int,
@@ -216,17 +208,7 @@ def _mask_sample(
     rng: np.random.Generator,
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Pixels (n, 2) of the masks of the detections of a step, and whose they are, (n,) counted from rows[0]."""
-    found, masks = frames.frames.movie.detections, frames.frames.movie.masks
-    if masks is None:
-        raise ConfigError("the mean over masks needs masks")
-    label = found.label[rows]
-    place, owner = labelled_pixels(masks.read(int(found.frames[step])), label)
-    without = np.setdiff1d(np.arange(len(rows)), owner)
-    if len(without):
-        raise MovieError(
-            f"the masks {masks.name} have no pixel of the detections {found.names(rows[without])}; give the masks "
-            "that the detections were made from"
-        )
+    place, owner = mask_places_px(frames.frames.movie, step, rows)
     pixel = frames.pixel_at(place.astype(np.float64))
     if most is not None:
         taken = sample_pixels(pixel, owner, most, patch_px, rng)

@@ -1,6 +1,5 @@
 """Trackastra: associations learnt from lineages (Gallusser and Weigert, ECCV 2024)."""
 
-import copy
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from torch import Tensor, nn
 from embeddings.batches import Batch
 from embeddings.learning_movie import LearningMovie
 from embeddings.losses import association_loss
-from embeddings.methods.tracking import MEMORY_KEYS, Recipe, WholeWindows, new_network, provenance, window_batches
+from embeddings.methods.tracking import MEMORY_KEYS, Recipe, WholeWindows, network_to_train, provenance, window_batches
 from embeddings.nets.errors import ModelError
 from embeddings.nets.saved_transformer import save_model
 from embeddings.nets.tracking_transformer import TrackingTransformer
@@ -55,7 +54,9 @@ def train_trackastra(
 ) -> TrainingResult:
     """Train on movies with truth and write the model to `folder`.
 
-    start: weights to begin with, of the sizes of the recipe's network; it stays as it is. Default random ones.
+    Where the movies have `fused` embeddings, the network learns to use them, too.
+    start: weights to begin with, of the sizes of the recipe's network (it may be one without embeddings all the same);
+        it stays as it is. Default random ones.
     Raises InputError where a movie has no truth, ModelError for a start of other sizes, and what `train` and
     `WindowSampler` raise.
     """
@@ -67,12 +68,12 @@ def train_trackastra(
     if start is not None:
         _check_sizes(start, recipe)
     batches = window_batches(recipe, movies, target=True)
-    network = new_network(recipe.network, recipe.training.seed) if start is None else copy.deepcopy(start)
+    network = network_to_train(recipe, movies, start)
 
     def loss(model: nn.Module, batch: Batch) -> Tensor:
         assert batch.target is not None
         return association_loss(
-            model(batch.coordinates, batch.tokens, batch.padding),
+            model(batch.coordinates, batch.tokens, batch.padding, batch.embeddings),
             batch.target,
             batch.frame,
             batch.padding,
@@ -103,7 +104,9 @@ def train_trackastra(
 
 def _check_sizes(start: TrackingTransformer, recipe: Recipe) -> None:
     """Raise ModelError where the network to begin with is not of the sizes that the recipe and its movies ask for."""
-    wanted, found = recipe.network.as_mapping(), start.config.as_mapping()
+    wanted, found = (asdict(config) for config in (recipe.network, start.config))
+    if start.fusion is None:  # learns of embeddings from here on
+        found["embedding_channels"] = wanted["embedding_channels"]
     other = [f"{name} {found[name]} instead of {value}" for name, value in wanted.items() if found[name] != value]
     if other:
         raise ModelError(f"the model to begin with does not fit the movies and settings: {', '.join(other)}")

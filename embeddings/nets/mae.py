@@ -8,11 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
-from torch.nn.functional import scaled_dot_product_attention
 
 from embeddings.nets.mae_config import MaeConfig
+from embeddings.nets.vit_block import NORM_EPS, VitBlock
 
-_EPS = 1e-6
 _SLOWEST = 10_000.0
 
 
@@ -29,14 +28,14 @@ class MaskedAutoencoder(nn.Module):
         pixels, width, narrow = config.patch_px**2, config.width, config.decoder_width
         self.embed = nn.Linear(pixels, width)
         self.cls_token = nn.Parameter(torch.zeros(1, 1, width))
-        self.encoder = nn.Sequential(*(_Block(width, config.heads, config.mlp_ratio) for _ in range(config.depth)))
-        self.norm = nn.LayerNorm(width, eps=_EPS)
+        self.encoder = nn.Sequential(*(VitBlock(width, config.heads, config.mlp_ratio) for _ in range(config.depth)))
+        self.norm = nn.LayerNorm(width, eps=NORM_EPS)
         self.to_decoder = nn.Linear(width, narrow)
         self.mask_token = nn.Parameter(torch.zeros(1, 1, narrow))
         self.decoder = nn.Sequential(
-            *(_Block(narrow, config.decoder_heads, config.mlp_ratio) for _ in range(config.decoder_depth))
+            *(VitBlock(narrow, config.decoder_heads, config.mlp_ratio) for _ in range(config.decoder_depth))
         )
-        self.decoder_norm = nn.LayerNorm(narrow, eps=_EPS)
+        self.decoder_norm = nn.LayerNorm(narrow, eps=NORM_EPS)
         self.to_pixels = nn.Linear(narrow, pixels)
         # The cls token is nowhere: its position is 0.
         position = config.position_weight * sincos_positions(config.grid, width)
@@ -74,31 +73,6 @@ class MaskedAutoencoder(nn.Module):
         first = self.cls_token.to(tokens.dtype).expand(len(tokens), -1, -1)
         encoded: Tensor = self.norm(self.encoder(torch.cat([first, tokens], dim=1)))
         return encoded
-
-
-class _Block(nn.Module):
-    """x + attention(norm(x)), then x + MLP(norm(x))."""
-
-    def __init__(self, channels: int, heads: int, mlp_ratio: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.attention_norm = nn.LayerNorm(channels, eps=_EPS)
-        self.qkv = nn.Linear(channels, 3 * channels)
-        self.out = nn.Linear(channels, channels)
-        self.mlp_norm = nn.LayerNorm(channels, eps=_EPS)
-        self.mlp = nn.Sequential(
-            nn.Linear(channels, mlp_ratio * channels), nn.GELU(), nn.Linear(mlp_ratio * channels, channels)
-        )
-
-    def forward(self, tokens: Tensor) -> Tensor:
-        """(B, K, channels) to the same."""
-        batch, count, channels = tokens.shape
-        qkv = self.qkv(self.attention_norm(tokens)).view(batch, count, 3, self.heads, channels // self.heads)
-        queries, keys, values = qkv.permute(2, 0, 3, 1, 4)  # each (B, H, K, C / H)
-        seen = scaled_dot_product_attention(queries, keys, values).transpose(1, 2).reshape(tokens.shape)
-        tokens = tokens + self.out(seen)
-        out: Tensor = tokens + self.mlp(self.mlp_norm(tokens))
-        return out
 
 
 def masked_pixel_error(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:

@@ -99,7 +99,14 @@ def fill_weights(network: nn.Module, weights: Mapping[str, Tensor], source: obje
 
     Raises ModelError naming `source` and the first parameters at fault.
     """
-    wanted = network.state_dict()
+    problems = misfits(network.state_dict(), weights)
+    if problems:
+        raise ModelError(f"the weights of {source} do not fit its config: {'; '.join(problems)}")
+    network.load_state_dict(dict(weights))
+
+
+def misfits(wanted: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> list[str]:
+    """What is wrong with weights, in words that name the first parameters at fault; empty where all is right."""
     missing, unknown = [name for name in wanted if name not in weights], sorted(set(weights) - set(wanted))
     other = [
         f"{name} {tuple(weights[name].shape)} instead of {tuple(value.shape)}"
@@ -111,9 +118,7 @@ def fill_weights(network: nn.Module, weights: Mapping[str, Tensor], source: obje
     problems += [f"{first_five(unknown)} not known"] * bool(unknown)
     problems += [f"of another shape: {first_five(other)}"] * bool(other)
     problems += [f"not finite: {first_five(broken)}"] * bool(broken)
-    if problems:
-        raise ModelError(f"the weights of {source} do not fit its config: {'; '.join(problems)}")
-    network.load_state_dict(dict(weights))
+    return problems
 
 
 def _encoded(weights: Mapping[str, Tensor]) -> tuple[str, bytes]:

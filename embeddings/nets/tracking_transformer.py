@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from embeddings.nets.errors import ModelError
 from embeddings.nets.feed_forward import FeedForward
 from embeddings.nets.fourier_encoding import FourierEncoding
+from embeddings.nets.fusion import Fusion
 from embeddings.nets.pair_geometry import Geometry, pair_geometry
 from embeddings.nets.relative_bias import RelativeBias
 from embeddings.nets.tiled_geometry import tiled_geometry
@@ -23,8 +24,9 @@ _FEATURE_SCALE = 1000.0
 class TrackingTransformer(nn.Module):
     """logits = X Y^T,   X = FF_x(encoder(h)),   Y = FF_y(decoder(h, encoder(h))),   h = LN(W [code(t, x), code(f)]).
 
-    t, x are the time and place of a detection, f its features. Row i of the logits is the parent (earlier), column j
-    the child. They are neither symmetric nor normalised.
+    t, x are the time and place of a detection, f its features, with its embedding added to them (`Fusion`) where the
+    network is made for embeddings. Row i of the logits is the parent (earlier), column j the child. They are neither
+    symmetric nor normalised.
     """
 
     def __init__(self, config: TransformerConfig) -> None:
@@ -44,14 +46,26 @@ class TrackingTransformer(nn.Module):
         self.decoder = nn.ModuleList([DecoderLayer(config) for _ in range(config.decoder_layers)])
         self.head_x = FeedForward(channels)
         self.head_y = FeedForward(channels)
+        # Last, so that a seed gives all other weights alike with it and without.
+        self.fusion = Fusion(config.embedding_channels, config.features) if config.embedding_channels else None
 
-    def forward(self, coordinates: Tensor, features: Tensor | None = None, padding: Tensor | None = None) -> Tensor:
+    def forward(
+        self,
+        coordinates: Tensor,
+        features: Tensor | None = None,
+        padding: Tensor | None = None,
+        embeddings: Tensor | None = None,
+    ) -> Tensor:
         """Logits of all pairs, (B, N, N); rows and columns of padding mean nothing. Input as in `embed`."""
-        parent, child = self.embed(coordinates, features, padding)
+        parent, child = self.embed(coordinates, features, padding, embeddings)
         return parent @ child.transpose(-1, -2)
 
     def embed(
-        self, coordinates: Tensor, features: Tensor | None = None, padding: Tensor | None = None
+        self,
+        coordinates: Tensor,
+        features: Tensor | None = None,
+        padding: Tensor | None = None,
+        embeddings: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """X and Y, whose products are the logits: (B, N, d_model) each. For who needs the logits of a few pairs only.
 
@@ -59,11 +73,14 @@ class TrackingTransformer(nn.Module):
             window's first frame (`pair_geometry` says why).
         features: (B, N, F) float, or None if the network has none.
         padding: (B, N) bool, True where there is no detection; finite numbers must stand there all the same.
+        embeddings: (B, N, C) float, or None if the network is not made for them.
         A single window without padding, in inference (eval mode, no gradients), is gone through tile by tile where that
         is faster or its pairs would not fit into memory; the result is the same up to rounding.
         Raises ModelError for shapes that do not fit the network.
         """
-        self._check(coordinates, features, padding)
+        self._check(coordinates, features, padding, embeddings)
+        if self.fusion is not None:
+            features = self.fusion(features, embeddings)
         geometry = self._geometry(coordinates, padding)
         code = self.pos_embed(geometry.coordinates)
         if self.config.features:
@@ -87,7 +104,9 @@ class TrackingTransformer(nn.Module):
                 return tiled
         return pair_geometry(coordinates, padding, cutoff_px=cutoff_px, distance_term=term, table=table)
 
-    def _check(self, coordinates: Tensor, features: Tensor | None, padding: Tensor | None) -> None:
+    def _check(
+        self, coordinates: Tensor, features: Tensor | None, padding: Tensor | None, embeddings: Tensor | None
+    ) -> None:
         axes, count = 1 + self.config.dimensions, self.config.features
         if coordinates.ndim != 3 or coordinates.shape[-1] != axes:
             raise ModelError(
@@ -100,11 +119,19 @@ class TrackingTransformer(nn.Module):
                 f"the network was made for {count} features per detection, found {found}: compute the features it was "
                 "trained with, or train a network for these"
             )
+        given = 0 if embeddings is None else embeddings.shape[-1]
+        if given != self.config.embedding_channels:
+            raise ModelError(
+                f"the network was made for embeddings of {self.config.embedding_channels or 'no'} channels, found "
+                f"{given or 'none'}: give those that it was trained with, or train a network for these"
+            )
         tokens = coordinates.shape[:2]
         if tokens[1] == 0:
             raise ModelError("the window holds no detections: leave empty windows out")
         if features is not None and features.shape[:2] != tokens:
             raise ModelError(f"features must be {(*tokens, count)}, found {tuple(features.shape)}")
+        if embeddings is not None and embeddings.shape[:2] != tokens:
+            raise ModelError(f"embeddings must be {(*tokens, given)}, found {tuple(embeddings.shape)}")
         if padding is not None and (padding.shape != tokens or padding.dtype != torch.bool):
             raise ModelError(
                 f"padding must be {tuple(tokens)} of bool, found {tuple(padding.shape)} of {padding.dtype}"

@@ -14,6 +14,7 @@ Normalisation = Literal["quiet_softmax", "softmax", "linear", "none"]
 _AT_LEAST = {
     "dimensions": 2,
     "features": 0,
+    "embedding_channels": 0,
     "d_model": 2,
     "heads": 1,
     "encoder_layers": 0,
@@ -41,6 +42,7 @@ class TransformerConfig:
     cutoff_px: pairs farther apart do not attend to each other; also the slowest spatial frequency.
     position_channels: Fourier channels per axis, even.   feature_channels: per feature, even, or 1 for the bare number.
     positional: "rope" rotates queries and keys, "bias" adds a learnt table, "none" neither.
+    embedding_channels: length of the embeddings that are added to the features (`Fusion`), 0 for none.
     bias_bins: bins of distance of the table of "bias".
     distance_term: what nearness adds to the attention logits, see `pair_geometry`.
     normalisation: how logits become scores; the network does not use it, who normalises them does.
@@ -61,6 +63,7 @@ class TransformerConfig:
     bias_bins: int = 16
     distance_term: DistanceTerm = "v0"
     normalisation: Normalisation = "quiet_softmax"
+    embedding_channels: int = 0
 
     def __post_init__(self) -> None:
         """Check every value."""
@@ -74,6 +77,11 @@ class TransformerConfig:
                 raise ModelError(
                     f"{name} of a tracking transformer must be one of {wanted}, found {getattr(self, name)!r}"
                 )
+        if self.embedding_channels and not self.features:
+            raise ModelError(
+                "a tracking transformer adds embeddings to the shape features of detections, and this one has none: "
+                "learn from masks (data.segmentation) instead of points, or without embeddings"
+            )
         if self.dimensions > 3:
             raise ModelError(f"dimensions of a tracking transformer must be 2 or 3, found {self.dimensions}")
         if not _is_number(self.dropout) or not 0 <= self.dropout < 1:
@@ -93,9 +101,10 @@ class TransformerConfig:
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any], source: object) -> "TransformerConfig":
-        """From stored values: every key must be there and no other. Raises ModelError naming `source`."""
+        """From what `as_mapping` gave: every key must be there and no other. Raises ModelError naming `source`."""
         names = [item.name for item in fields(cls)]
         unknown, missing = sorted(set(values) - set(names)), [name for name in names if name not in values]
+        missing = [name for name in missing if name != "embedding_channels"]
         if unknown or missing:
             problems = [f"unknown keys {first_five(unknown)}"] * bool(unknown)
             problems += [f"missing keys {first_five(missing)}"] * bool(missing)
@@ -106,8 +115,11 @@ class TransformerConfig:
             raise ModelError(f"{source}: {error}") from error
 
     def as_mapping(self) -> dict[str, Any]:
-        """Plain values, for a file."""
-        return asdict(self)
+        """Plain values, for a file; of embeddings only where there are any, as networks without were stored before."""
+        values = asdict(self)
+        if not self.embedding_channels:
+            del values["embedding_channels"]
+        return values
 
 
 def _is_number(value: object) -> bool:

@@ -18,6 +18,7 @@ from embeddings.training.checkpoint import checkpoints, load_checkpoint, save_ch
 from embeddings.training.device import memory_watched, precision, to_device, uninterrupted
 from embeddings.training.errors import TrainingError
 from embeddings.training.history import Progress, Report, append_history, write_history
+from embeddings.training.pace import Pace
 from embeddings.training.settings import TrainingSettings
 from tracker.errors import OutputError
 
@@ -62,6 +63,7 @@ class Run:
         )
         self.began = self.saved_at = time.perf_counter()
         self.first, self.saved = 0, -1
+        self.pace = Pace(settings.cpu_hours if self.device.type == "cpu" else 0.0, self.memory_keys)
 
     @property
     def seconds(self) -> float:
@@ -103,7 +105,9 @@ class Run:
             if last:
                 return "finished"
             self._save_if_due()
+            began = time.perf_counter()
             self._step()
+            self.pace.step(time.perf_counter() - began, settings.steps - self.done)
 
     def save(self) -> None:
         """Write a checkpoint."""

@@ -10,7 +10,7 @@ Schedule = Literal["cosine", "polynomial"]
 DeviceName = Literal["auto", "cpu", "cuda", "mps"]
 
 # They say where and how often, but do not change what is learnt.
-_NO_MATTER = ("device", "checkpoint_minutes", "checkpoint_steps", "report_steps")
+_NO_MATTER = ("device", "checkpoint_minutes", "checkpoint_steps", "report_steps", "cpu_hours")
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class TrainingSettings:
     validate_steps: steps between two looks at the held-out loss.
     patience: stop when so many looks in a row brought no new lowest; 0 = never.
     report_steps: steps between two lines of `training.csv`.
+    cpu_hours: a training that would take longer on a CPU is refused after its first steps; 0 = never.
     """
 
     steps: int
@@ -47,6 +48,7 @@ class TrainingSettings:
     validate_steps: int = 1000
     patience: int = 0
     report_steps: int = 50
+    cpu_hours: float = 0.0
 
     def __post_init__(self) -> None:
         """Check ranges."""
@@ -66,6 +68,7 @@ class TrainingSettings:
             "validate_steps must be at least 1": self.validate_steps >= 1,
             "patience must be at least 0": self.patience >= 0,
             "report_steps must be at least 1": self.report_steps >= 1,
+            "cpu_hours must be at least 0": 0 <= self.cpu_hours < math.inf,
         }
         broken = next((text for text, holds in wanted.items() if not holds), None)
         if broken:

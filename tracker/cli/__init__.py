@@ -9,6 +9,7 @@ from tracker.cli.evaluate import evaluate
 from tracker.cli.init import init
 from tracker.cli.pins import pins_app
 from tracker.cli.run import run
+from tracker.cli.segment import segment
 from tracker.cli.simulate import simulate
 from tracker.cli.suggest import suggest
 from tracker.cli.train import train
@@ -21,7 +22,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (init, check, run, evaluate, suggest, tune, train, embed, simulate):
+for command in (init, check, run, evaluate, suggest, tune, train, segment, embed, simulate):
     app.command()(reporting_errors(command))
 app.add_typer(pins_app)
 

@@ -22,6 +22,7 @@ from tracker.io.result import refuse_existing
 from tracker.notes import hardly_measured, unlinkable
 from tracker.prepare import Inputs, context_of, measure, propose, read_annotations, read_inputs, require_torch
 from tracker.run_report import peak_memory_mb
+from tracker.sequential_run import check_sequential
 
 # Measured on 0.2 to 3.1 million columns. With optional detections one program spans the movie instead of a frame pair.
 _MB_PER_COLUMN = {"keep": 165e-6, "optional": 340e-6}
@@ -51,6 +52,7 @@ def check(
 
 def _examine(config: Config) -> dict[str, Any]:
     check_backend(config.solver.backend)
+    check_sequential(config)
     inputs = read_inputs(config)
     pins = read_annotations(config, inputs.detections)
     wanted = config.candidates.divisions
@@ -90,7 +92,7 @@ def _examine(config: Config) -> dict[str, Any]:
 
 def _context(config: Config, inputs: Inputs, graph: CandidateGraph, movie: MovieModel | None) -> FeatureContext:
     """What features look at. Models are loaded, but compute nothing: zeros stand for what they would."""
-    modelled = {name: getattr(config, name) for name in ("associations", "embeddings")}
+    modelled = {name: getattr(config, name) for name in ("associations", "embeddings", "division_scores")}
     modelled = {name: given for name, given in modelled.items() if given is not None and given.model is not None}
     context = context_of(config.model_copy(update=dict.fromkeys(modelled)), inputs, graph, movie)
     if modelled:
@@ -102,6 +104,8 @@ def _context(config: Config, inputs: Inputs, graph: CandidateGraph, movie: Movie
         context = replace(context, association=np.zeros(len(graph.links)))
     if "embeddings" in modelled:
         context = replace(context, embedding=np.zeros((len(inputs.detections), 1)))
+    if "division_scores" in modelled:
+        context = replace(context, division_score=np.zeros(len(inputs.detections)))
     return context
 
 

@@ -5,7 +5,7 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any, ParamSpec, TextIO
 
@@ -103,6 +103,11 @@ def progress(quiet: bool) -> Iterator[Progress]:
         return
     with console.status("starting") as status:
         yield lambda stage: status.update(stage)
+
+
+def either(names: Sequence[str]) -> str:
+    """`a, b or c`."""
+    return f"{', '.join(names[:-1])} or {names[-1]}"
 
 
 def fact_table() -> Table:

@@ -5,20 +5,27 @@ from typing import Annotated
 
 import typer
 
-from tracker.cli.common import Json, Overwrite, Quiet, Set, Verbose, configure, output, print_json, progress
+from tracker.cli.common import Json, Overwrite, Quiet, Set, Verbose, configure, either, output, print_json, progress
 from tracker.config import load_config
-from tracker.errors import OutputError
+from tracker.config_scores import DETECTION_METHODS, LINK_METHODS
+from tracker.errors import ConfigError, OutputError
 from tracker.prepare import require_torch
 
 
 def embed(
-    method: Annotated[str, typer.Argument(help="attrackt, trackastra, finetune, autoencoder or reid.")],
+    method: Annotated[str, typer.Argument(help=f"{either((*LINK_METHODS, *DETECTION_METHODS))}.")],
     config: Annotated[Path, typer.Argument(help="The config file of the movie.")],
     model: Annotated[
-        Path | None, typer.Option(help="Model folder; default [associations] or [embeddings] model.")
+        Path | None, typer.Option(help="Model folder (sam: file); default [associations] or [embeddings] model.")
     ] = None,
     table: Annotated[
         Path | None, typer.Option("--output", "-o", help="The table (.npz); default beside the result, as track run.")
+    ] = None,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="tap: draw where the arrow of time shows in a frame.")
+    ] = None,
+    frame: Annotated[
+        int | None, typer.Option(help="Which frame --plot draws (its t); default that of the highest score.")
     ] = None,
     overwrite: Overwrite = False,
     settings: Set = None,
@@ -32,13 +39,34 @@ def embed(
     """
     configure(quiet, verbose)
     require_torch(f"track embed {method}")
-    from tracker.learning.embed import embed_movie
+    from tracker.learning.embed import Picture, embed_movie
 
-    if table is not None and table.exists() and not overwrite:
-        raise OutputError(f"{table} exists already. Name another --output, or replace it with --overwrite")
+    for file, option in ((table, "--output"), (plot, "--plot")):
+        if file is not None and file.exists() and not overwrite:
+            raise OutputError(f"{file} exists already. Name another {option}, or replace it with --overwrite")
+    if frame is not None and plot is None:
+        raise ConfigError("--frame says which frame --plot FILE.png draws: give both")
+    picture = None if plot is None else Picture(plot, frame)
     with progress(quiet or as_json) as say:
-        made = embed_movie(method, load_config(config, settings), model, table, overwrite=overwrite, progress=say)
+        made = embed_movie(
+            method,
+            load_config(config, settings),
+            model,
+            table,
+            picture=picture,
+            overwrite=overwrite,
+            progress=say,
+        )
     if as_json:
-        print_json({"method": method, "table": str(made.path), "kind": made.kind, "rows": made.rows})
+        report = {"method": method, "table": str(made.path), "kind": made.kind, "rows": made.rows}
+        if made.scores is not None:
+            report |= {"division_scores": str(made.scores), "scored_by": made.scored_by}
+        if plot is not None:
+            report["picture"] = str(plot)
+        print_json(report)
     elif not quiet:
         output().print(f"{made.rows:,} {made.kind} in {made.path}", markup=False)
+        if made.scores is not None:
+            output().print(f"division scores, by {made.scored_by}, in {made.scores}", markup=False)
+        if plot is not None:
+            output().print(f"picture in {plot}", markup=False)

@@ -122,10 +122,12 @@ def _print_summary(done: RunResult, folder: Path, config: Path | None) -> None:
     report, console = done.report, output()
     counts, seconds = report["counts"], report["seconds"]
     table = fact_table()
-    table.add_row("cost", f"{report['objective']:.6g}  ({_proof_in_words(report)})")
+    proposed = report["status"] != "unproven"  # the sequential tracker has neither costs nor candidates
+    if proposed:
+        table.add_row("cost", f"{report['objective']:.6g}  ({_proof_in_words(report)})")
     table.add_row("detections", f"{counts['selected_detections']:,} of {counts['detections']:,} in the lineage")
-    table.add_row("links", f"{counts['selected_links']:,} of {counts['links']:,} candidates")
-    candidates = f" of {counts['divisions']:,} candidates" if counts["divisions"] else ""
+    table.add_row("links", f"{counts['selected_links']:,}" + proposed * f" of {counts.get('links', 0):,} candidates")
+    candidates = f" of {counts['divisions']:,} candidates" if counts.get("divisions") else ""
     table.add_row("divisions", f"{counts['selected_divisions']:,}{candidates}")
     table.add_row("tracks", f"{counts['tracks']:,}; {counts['appear']:,} appear, {counts['disappear']:,} disappear")
     if counts["pins"]:

@@ -10,9 +10,22 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
-from tracker.cli.common import Json, Quiet, Set, Verbose, configure, fact_table, messages, output, print_json, tell
+from tracker.cli.common import (
+    Json,
+    Quiet,
+    Set,
+    Verbose,
+    configure,
+    either,
+    fact_table,
+    messages,
+    output,
+    print_json,
+    tell,
+)
 from tracker.cli.run import with_pins
 from tracker.config import load_config
+from tracker.config_scores import DETECTION_METHODS, LINK_METHODS
 from tracker.config_text import relative_to
 from tracker.errors import ConfigError
 from tracker.prepare import require_torch
@@ -22,18 +35,18 @@ if TYPE_CHECKING:
     from embeddings.training.history import Progress
     from tracker.learning.train import Watch
 
-METHODS = "attrackt, trackastra, finetune, autoencoder or reid"
 _GO_ON = "the same command with --resume goes on from there"
 
 
 def train(
-    method: Annotated[str, typer.Argument(help=f"{METHODS}.")],
+    method: Annotated[str, typer.Argument(help=f"{either((*LINK_METHODS, *DETECTION_METHODS))}.")],
     config: Annotated[Path, typer.Argument(help="The config file: which movies to learn from, and how.")],
     folder: Annotated[Path, typer.Option("--output", "-o", help="Folder for the model.")],
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was broken off.")] = False,
     pins: Annotated[
         list[Path] | None, typer.Option("--pins", help="finetune: another file of annotations. Repeatable.")
     ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Train on a CPU however long it takes.")] = False,
     settings: Set = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -49,7 +62,7 @@ def train(
 
     if pins and method != "finetune":
         raise ConfigError(f"--pins are for finetune; {method} learns without them: leave them out")
-    loaded = load_config(config, settings)
+    loaded = load_config(config, [*(settings or []), *(["training.cpu_hours=0"] if yes else [])])
     if pins:
         loaded = with_pins(loaded, pins)
     try:
@@ -91,9 +104,14 @@ def _print(done: "TrainingResult", method: str, folder: Path, config: Path) -> N
     output().print(table)
     if not (folder / "model.json").exists():  # broken off before there was one
         return
-    section = "embeddings" if method in ("autoencoder", "reid") else "associations"
+    if method == "cellulus":
+        hint = f"segment with: track segment cellulus {config} --model {folder} --output masks"
+        output().print(f"model in {folder}; {hint}", markup=False)
+        return
+    section = "embeddings" if method in DETECTION_METHODS else "associations"
+    sections = f"[{section}] or [division_scores]" if method == "tap" else f"[{section}]"
     named = relative_to(str(folder.resolve()), config.resolve().parent)
-    output().print(f'model in {folder}; use it in {config} with: [{section}] model = "{named}"', markup=False)
+    output().print(f'model in {folder}; use it in {config} with: {sections} model = "{named}"', markup=False)
 
 
 @contextmanager

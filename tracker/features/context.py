@@ -20,6 +20,7 @@ class FeatureContext:
 
     masks: label movie, None for points.   overlap_shift: how a parent's mask is moved before overlap is measured.
     embedding: (N, C) vector per detection row or None.   association: (E,) score per link or None.
+    division_score: (N,) how much each detection looks like dividing, or None.
     flow: (N, D) estimated displacement of the neighbourhood of each detection to the next kept frame, in data.unit.
     movie: what was measured on the movie, for `surprise`; None when nothing asks for it.
     images: image movie, None when not given.   drifts: whole-picture drifts measured so far, by (frame, frame).
@@ -30,6 +31,7 @@ class FeatureContext:
     overlap_shift: OverlapShift = "none"
     embedding: NDArray[np.float64] | None = None
     association: NDArray[np.float64] | None = None
+    division_score: NDArray[np.float64] | None = None
     flow: NDArray[np.float64] | None = None
     movie: MovieModel | None = None
     images: Movie | None = None

@@ -2,25 +2,52 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 from embeddings.methods.load import PUBLIC
+from embeddings.methods.tap import METHOD as TAP
+from embeddings.methods.tap_plot import frame_attribution, plot_attribution, require_matplotlib
 from tracker.config import Config
-from tracker.config_scores import AssociationSettings, EmbeddingSettings
+from tracker.config_scores import (
+    DETECTION_METHODS,
+    LINK_METHODS,
+    AssociationSettings,
+    DivisionScoreSettings,
+    EmbeddingSettings,
+)
+from tracker.detections import Detections
 from tracker.errors import ConfigError
-from tracker.learning.scores import association_scores, embedding_vectors, kept_in
-from tracker.prepare import Progress, measure, propose, read_inputs
+from tracker.learning.dense_methods import attribution_options
+from tracker.learning.division_scores import check_division_model, division_score_table
+from tracker.learning.kept import kept_in
+from tracker.learning.movies import learning_movie
+from tracker.learning.scores import association_scores, embedding_vectors
+from tracker.prepare import Inputs, Progress, measure, propose, read_inputs
 
-LINKS = ("attrackt", "trackastra", "finetune")
-DETECTIONS = ("autoencoder", "reid")
+
+@dataclass(frozen=True)
+class Picture:
+    """path: where to.   frame: t of the frame, None = that of the highest score."""
+
+    path: Path
+    frame: int | None = None
 
 
 @dataclass(frozen=True)
 class Made:
-    """path: of the table.   kind: what its rows are.   rows: how many."""
+    """path: of the table.   kind: what its rows are.   rows: how many.
+
+    scores: of the table of division scores, where the method makes one, too.   scored_by: how they were made.
+    """
 
     path: Path
     kind: str
     rows: int
+    scores: Path | None = None
+    scored_by: str = ""
 
 
 def embed_movie(
@@ -29,19 +56,42 @@ def embed_movie(
     model: Path | None,
     table: Path | None,
     *,
+    picture: Picture | None = None,
     overwrite: bool = False,
     progress: Progress = lambda stage: None,
 ) -> Made:
     """Write the table of a method for the movie of a config.
 
     model: folder; default the one the config names.   table: where to; default where `track run` looks for it.
+    picture: for tap alone: also draw where the arrow of time shows in a frame.
     overwrite: compute it anew even where an earlier one fits.   Raises ConfigError, and what the models raise.
     """
-    if method not in (*LINKS, *DETECTIONS):
-        raise ConfigError(f"there is no method {method!r} to embed with. Known: {', '.join((*LINKS, *DETECTIONS))}")
-    section = "associations" if method in LINKS else "embeddings"
+    known = (*LINK_METHODS, *DETECTION_METHODS)
+    if method not in known:
+        raise ConfigError(f"there is no method {method!r} to embed with. Known: {', '.join(known)}")
+    if picture is not None:
+        if method != TAP:
+            raise ConfigError(f"--plot shows the attribution of {TAP}; {method} has none: leave it out")
+        require_matplotlib()
+    asked = _asked(method, config, model, table)
+    section = "associations" if method in LINK_METHODS else "embeddings"
+    path = kept_in(asked, getattr(asked, section).path, section)
+    progress("reading detections")
+    inputs = read_inputs(asked)
+    if method == TAP:
+        return _with_division_scores(asked, inputs, path, table, picture, progress, anew=overwrite)
+    if method in DETECTION_METHODS:
+        return Made(path, "detections", len(embedding_vectors(asked, inputs, progress, anew=overwrite)))
+    progress("proposing candidates")
+    graph = propose(asked, inputs.detections, measure(asked, inputs.detections))
+    return Made(path, "links", len(association_scores(asked, inputs, graph, progress, anew=overwrite)))
+
+
+def _asked(method: str, config: Config, model: Path | None, table: Path | None) -> Config:
+    """The config with the model and the table of the command line."""
+    section = "associations" if method in LINK_METHODS else "embeddings"
     given = getattr(config, section)
-    changes: dict[str, object] = {"method": method, "geff": None} if method in LINKS else {"method": method}
+    changes: dict[str, object] = {"method": method, "geff": None} if method in LINK_METHODS else {"method": method}
     if model is not None:
         public = str(model) in PUBLIC and not model.exists()
         changes["model"] = str(model if public else model.resolve())
@@ -50,13 +100,49 @@ def embed_movie(
     if table is not None:
         changes["path"] = str(table.resolve())
     before = {} if given is None else given.model_dump()
-    kind = AssociationSettings if method in LINKS else EmbeddingSettings
-    asked = config.model_copy(update={section: kind.model_validate({**before, **changes})})
-    path = kept_in(asked, getattr(asked, section).path, section)
-    progress("reading detections")
-    inputs = read_inputs(asked)
-    if method in DETECTIONS:
-        return Made(path, "detections", len(embedding_vectors(asked, inputs, progress, anew=overwrite)))
-    progress("proposing candidates")
-    graph = propose(asked, inputs.detections, measure(asked, inputs.detections))
-    return Made(path, "links", len(association_scores(asked, inputs, graph, progress, anew=overwrite)))
+    kind = AssociationSettings if method in LINK_METHODS else EmbeddingSettings
+    return config.model_copy(update={section: kind.model_validate({**before, **changes})})
+
+
+def _with_division_scores(
+    config: Config,
+    inputs: Inputs,
+    path: Path,
+    table: Path | None,
+    picture: Picture | None,
+    progress: Progress,
+    *,
+    anew: bool,
+) -> Made:
+    """Features and division scores by the model of [embeddings]; beside `table`, where that is given."""
+    embeddings, before = config.embeddings, config.division_scores
+    assert embeddings is not None
+    changes: dict[str, Any] = {"model": embeddings.model, "device": embeddings.device}
+    if table is not None:
+        changes["path"] = str(table.resolve().with_name(f"{table.stem}.division_scores.npz"))
+    given = DivisionScoreSettings.model_validate({**({} if before is None else before.model_dump()), **changes})
+    config = config.model_copy(update={"division_scores": given})
+    movie = learning_movie(config, inputs)
+    check_division_model(config, given, movie)  # before the features are written
+    if picture is not None:
+        _step(inputs.detections, picture.frame, None)
+    vectors = embedding_vectors(config, inputs, progress, anew=anew)
+    scored = division_score_table(config, inputs, progress, vectors=vectors, anew=anew)
+    if picture is not None:
+        progress("drawing")
+        step = _step(inputs.detections, picture.frame, scored.score)
+        options = {key: value for key, value in attribution_options(config).items() if key not in ("pool", "radius_px")}
+        assert given.model is not None
+        shown = frame_attribution(config.path(given.model), movie, step, device=given.device, **options)
+        plot_attribution(picture.path, movie, step, shown, scored.score)
+    place = kept_in(config, given.path, "division_scores")
+    return Made(path, "detections", len(vectors), place, scored.provenance["scored_by"])
+
+
+def _step(found: Detections, frame: int | None, score: NDArray[np.floating] | None) -> int:
+    """The step of a frame, of the highest score if it is None. Raises ConfigError for a frame that is not there."""
+    if frame is None:
+        return int(found.step[np.argmax(score)]) if score is not None and len(score) else 0
+    if frame not in found.frames:
+        raise ConfigError(f"--frame {frame} is not there; this run has t = {found.frames[0]} to {found.frames[-1]}")
+    return int(np.searchsorted(found.frames, frame))

@@ -17,12 +17,14 @@ from embeddings.train import TrainingResult
 from embeddings.training.history import Progress
 from tracker.annotations import solve_pinned
 from tracker.config import Config, load_config
-from tracker.config_learning import Attrackt, Finetune
+from tracker.config_learning import Attrackt, Finetune, Network
 from tracker.config_scores import AssociationSettings
 from tracker.errors import ConfigError, first_five
+from tracker.learning.detection_methods import copy_model, embed_with
+from tracker.learning.fused import Tracking, check_fuse
+from tracker.learning.fused_training import fused_movies, keep_embedder
 from tracker.learning.movies import learning_movie
-from tracker.learning.patch_methods import copy_patch_model, embed_with
-from tracker.learning.recipes import recipe
+from tracker.learning.recipes import going_on, recipe
 from tracker.pipeline import to_lineage
 from tracker.prepare import Stopwatch, prepare, solver_settings
 from tracker.scores import scores_out
@@ -53,19 +55,14 @@ def finetune(config: Config, folder: Path, *, resume: bool, watch: Callable[[Pro
     configs = {other: load_config(config.path(other)) for other in others}
     _check_pins(config, configs)
     found = [_annotated(one, given, config) for one in (config, *configs.values())]
-    movies = [one.movie for one in found]
-    start = load_tracking_model(begin, given.start, movies[0].detections.ndim)
+    start = load_tracking_model(begin, given.start, found[0].movie.detections.ndim)
+    tracking = Tracking(start, begin)
+    check_fuse(None if config.associations is None else config.associations.fuse, start, given.start)
+    movies = fused_movies(config, [one.movie for one in found], log.info, tracking)
     count = sum(len(one.annotated.anchors) for one in found)
     wanted = recipe(config, max(given.steps_per_annotation * count, 1))
-    sizes = start.network.config
-    # As published: no warm-up; the window is the one the model knows.
-    wanted = replace(
-        wanted,
-        network=sizes,
-        windows=replace(wanted.windows, n_frames=sizes.window_frames),
-        training=replace(wanted.training, warmup_steps=0),
-        validate=False,
-    )
+    wanted = going_on(wanted, start.network.config, config.network or Network())
+    wanted = replace(wanted, training=replace(wanted.training, warmup_steps=0), validate=False)  # as published
     device = wanted.training.device
     unsupervised = _unsupervised(begin, movies, device) if given.unsupervised else None
     if given.unsupervised and unsupervised is None:
@@ -78,6 +75,7 @@ def finetune(config: Config, folder: Path, *, resume: bool, watch: Callable[[Pro
         dropout=given.dropout,
         transitive_weight=float(before.get("transitive_weight", Attrackt().transitive_weight)),
         standardise=bool(before.get("standardise", False)),
+        judged=given.judged,
     )
     done = train_finetune(
         movies,
@@ -91,8 +89,9 @@ def finetune(config: Config, folder: Path, *, resume: bool, watch: Callable[[Pro
         resume=resume,
         watch=watch,
     )
+    keep_embedder(config, folder, tracking)
     if unsupervised is not None:
-        copy_patch_model(begin / "autoencoder", folder / "autoencoder")
+        copy_model(begin / "autoencoder", folder / "autoencoder")
     return done
 
 

@@ -1,6 +1,8 @@
 """Sections of a config as the settings that the learned methods take; absent sections mean the published numbers."""
 
+import math
 from dataclasses import replace
+from typing import Any, Protocol
 
 from embeddings.augment import augment_level
 from embeddings.methods.tracking import Recipe
@@ -36,7 +38,20 @@ def recipe(config: Config, steps: int) -> Recipe:
         augmentation=augmentation,
         training=loop(config, steps),
         validate=bool(config.training and config.training.validate_steps),
+        least_cells=windows.least_cells,
     )
+
+
+def going_on(wanted: Recipe, start: TransformerConfig, network: Network) -> Recipe:
+    """A recipe that begins with a model: its sizes and its window, and crops that have grown as its cut-off has.
+
+    network: the section that says from what it had grown.
+    """
+    crop = wanted.windows.crop_px
+    if crop is not None:
+        crop = math.ceil(crop * max(1.0, start.cutoff_px / network.cutoff_px))
+    windows = replace(wanted.windows, n_frames=start.window_frames, crop_px=crop)
+    return replace(wanted, network=start, windows=windows, least_cells=0.0)
 
 
 def loop(config: Config, steps: int) -> TrainingSettings:
@@ -62,6 +77,40 @@ def loop(config: Config, steps: int) -> TrainingSettings:
         validate_steps=wanted.validate_steps or 1000,
         patience=wanted.patience,
         report_steps=wanted.report_steps,
+        cpu_hours=wanted.cpu_hours,
+    )
+
+
+class OwnSteps(Protocol):
+    """A section of a method that has its own numbers for the training loop."""
+
+    @property
+    def steps(self) -> int:
+        """Batches to learn from."""
+
+    @property
+    def learning_rate(self) -> float:
+        """The highest."""
+
+
+def own_loop(config: Config, section: OwnSteps, defaults: TrainingSettings, **more: Any) -> TrainingSettings:
+    """The training loop of such a method: its defaults, the numbers of its section, and what [training] says of all.
+
+    more: further settings that the section has.   The warm-up is at most a tenth of all steps. Raises ConfigError.
+    """
+    every = config.training or Training()
+    return replace(
+        defaults,
+        steps=section.steps,
+        learning_rate=section.learning_rate,
+        warmup_steps=min(defaults.warmup_steps, section.steps // 10),
+        seed=every.seed,
+        device=every.device,
+        mixed_precision=every.mixed_precision,
+        checkpoint_minutes=every.checkpoint_minutes,
+        report_steps=every.report_steps,
+        cpu_hours=every.cpu_hours,
+        **more,
     )
 
 

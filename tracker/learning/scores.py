@@ -1,11 +1,7 @@
 """Scores and vectors that a model computes for a movie: kept in a file, and used again as long as they fit."""
 
-import hashlib
-import json
 import logging
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,19 +10,21 @@ from embeddings.inference import ScoreSettings, link_scores
 from embeddings.learning_movie import LearningMovie
 from embeddings.methods.load import TrackingModel, load_tracking_model
 from embeddings.nets.errors import ModelError
-from embeddings.table import Associations, NodeEmbeddings, TableError
+from embeddings.table import Associations, DetectionScores, NodeEmbeddings
 from embeddings.training.device import choose_device
 from tracker.candidates import CandidateGraph
 from tracker.config import Config
 from tracker.config_scores import AssociationSettings
-from tracker.errors import ConfigError, InputError
+from tracker.errors import ConfigError
+from tracker.learning.detection_methods import check_detections, embed_detections, embedding_identity
+from tracker.learning.division_scores import check_division_model
+from tracker.learning.fused import Tracking, check_fuse, fused_source
+from tracker.learning.kept import fitting, identity_of, keep, kept_in, kept_table
 from tracker.learning.movies import learning_movie
-from tracker.learning.patch_methods import embed_patches, patch_model_digest
 from tracker.prepare import Inputs, Progress
 from tracker.scores import find_links
 
 log = logging.getLogger(__name__)
-Table = TypeVar("Table", Associations, NodeEmbeddings)
 
 
 def check_models(config: Config, inputs: Inputs) -> None:
@@ -34,15 +32,19 @@ def check_models(config: Config, inputs: Inputs) -> None:
     movie = learning_movie(config, inputs)
     associations, embeddings = config.associations, config.embeddings
     if associations is not None and associations.model is not None:
-        association_model(config, associations, movie)
+        model = association_model(config, associations, movie)
+        source = fused_source(config, Tracking(model, config.path(associations.model)), movie)
+        if source is not None:
+            source.check()
         choose_device(associations.device)
-        _kept(kept_in(config, associations.path, "associations"), Associations)
+        kept_table(kept_in(config, associations.path, "associations"), Associations)
     if embeddings is not None and embeddings.model is not None:
-        nothing = np.zeros(0, np.int64)
-        found = movie.detections
-        none = replace(found, frame=nothing, label=nothing, position=found.position[:0], properties={})
-        embed_patches(config, replace(movie, detections=none))
-        _kept(kept_in(config, embeddings.path, "embeddings"), NodeEmbeddings)
+        check_detections(config, movie)
+        kept_table(kept_in(config, embeddings.path, "embeddings"), NodeEmbeddings)
+    divisions = config.division_scores
+    if divisions is not None and divisions.model is not None:
+        check_division_model(config, divisions, movie)
+        kept_table(kept_in(config, divisions.path, "division_scores"), DetectionScores)
 
 
 def association_model(config: Config, given: AssociationSettings, movie: LearningMovie) -> TrackingModel:
@@ -54,6 +56,7 @@ def association_model(config: Config, given: AssociationSettings, movie: Learnin
             f"wanted a model of the method {given.method}, but {given.model} was made by {model.method}: name another "
             f"model, or the method {model.method}"
         )
+    check_fuse(given.fuse, model, given.model)
     found, wanted = movie.tokens.tokens.shape[1], model.network.config.features
     if found != wanted:
         raise ModelError(
@@ -79,13 +82,16 @@ def association_scores(
     """
     given = config.associations
     assert given is not None
+    assert given.model is not None
     movie = learning_movie(config, inputs)
     model = association_model(config, given, movie)
-    identity = _identity(
-        movie, model.digest, variants=given.variants, competition=given.competition, threshold=given.threshold
+    source = fused_source(config, Tracking(model, config.path(given.model)), movie)
+    seen = {} if source is None else {"fused": source.identity}
+    identity = identity_of(
+        movie, model.digest, variants=given.variants, competition=given.competition, threshold=given.threshold, **seen
     )
     path = kept_in(config, given.path, "associations")
-    table = None if anew else _fitting(_kept(path, Associations), identity, path)
+    table = None if anew else fitting(kept_table(path, Associations), identity, path)
     links = graph.links.astype(np.int64)
     score = np.full(len(links), np.nan, np.float32)
     if table is not None:
@@ -93,6 +99,8 @@ def association_scores(
         score[place[place >= 0]] = table.score[place >= 0]
     new = np.flatnonzero(np.isnan(score))
     if len(new):
+        if source is not None:
+            movie = replace(movie, fused=source.table(progress))
         progress(f"scoring {len(new):,} links")
         settings = ScoreSettings(
             variants=given.variants,
@@ -111,7 +119,7 @@ def association_scores(
         about = {"identity": identity, "model": given.model, "made_by": dict(model.provenance)}
         found = graph.detections
         key = np.column_stack([found.frame, found.label])
-        _keep(Associations(key[links], score, model.method, about), path)
+        keep(Associations(key[links], score, model.method, about), path)
     elif table is not None:
         log.debug("the scores in %s are used again", path)
     return score.astype(np.float64)
@@ -125,66 +133,16 @@ def embedding_vectors(
     assert given is not None
     movie = learning_movie(config, inputs)
     data = config.data
-    identity = _identity(movie, patch_model_digest(config), images=data.images, channel=data.channel)
+    identity = identity_of(movie, **embedding_identity(config), images=data.images, channel=data.channel)
     path = kept_in(config, given.path, "embeddings")
-    table = None if anew else _fitting(_kept(path, NodeEmbeddings), identity, path)
+    table = None if anew else fitting(kept_table(path, NodeEmbeddings), identity, path)
     if table is None:
         progress(f"embedding {len(inputs.detections):,} detections")
-        made = embed_patches(config, movie)
-        table = NodeEmbeddings(made.key, made.vector, made.method, {**made.provenance, "identity": identity})
-        _keep(table, path)
+        made = embed_detections(config, movie)
+        about = {**made.provenance, "identity": identity, "made_with": embedding_identity(config)}
+        table = NodeEmbeddings(made.key, made.vector, made.method, about)
+        keep(table, path)
     rows = inputs.detections.rows_of(table.key[:, 0], table.key[:, 1])
     vectors = np.empty((len(inputs.detections), table.vector.shape[1]))
     vectors[rows] = table.vector
     return vectors
-
-
-def kept_in(config: Config, path: str | None, kind: str) -> Path:
-    """The file of a table: named by the config, else beside the result."""
-    if path is not None:
-        return config.path(path)
-    result = config.path(config.output.path)
-    return result.with_name(f"{result.name}.{kind}.npz")
-
-
-def _identity(movie: LearningMovie, model: str, **settings: Any) -> str:
-    """What scores depend on, in 16 hexadecimal digits."""
-    text = json.dumps({"movie": movie.digest, "model": model, **settings}, sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def _kept(path: Path, kind: type[Table]) -> Table | None:
-    """The table in a file, None where there is none.
-
-    Raises InputError for a file that no model of ours wrote: it is not replaced.
-    """
-    if not path.exists():
-        return None
-    try:
-        table = kind.load(path)
-    except TableError as error:
-        raise InputError(f"{error}. Remove it, or let path name another file for what the model computes") from error
-    if "identity" not in table.provenance:
-        held = "scores" if kind is Associations else "vectors"
-        raise InputError(
-            f"{path} holds {held} that came from elsewhere, and would be replaced by the model's. Leave out model to "
-            "use them, or let path name another file"
-        )
-    return table
-
-
-def _fitting(table: Table | None, identity: str, path: Path) -> Table | None:
-    """The table, None where it is out of date."""
-    if table is not None and table.provenance["identity"] != identity:
-        log.info("%s is out of date (detections, model or settings changed) and is computed anew", path)
-        return None
-    return table
-
-
-def _keep(table: Associations | NodeEmbeddings, path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        table.save(path)
-    except (OSError, TableError) as error:
-        reason = f"{path} could not be written: {error.strerror}" if isinstance(error, OSError) else str(error)
-        raise InputError(f"{reason}. Let path name a place that can be written") from error

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -15,18 +14,17 @@ from embeddings.training.checkpoint import checkpoints
 from embeddings.training.device import use_threads
 from embeddings.training.history import Progress
 from tracker.config import Config
-from tracker.config_learning import Attrackt, Trackastra
+from tracker.config_learning import Attrackt, Network, Trackastra
 from tracker.errors import ConfigError
+from tracker.learning.cellulus import image_movies, train_cellulus_of
+from tracker.learning.detection_methods import METHODS as OF_DETECTIONS
+from tracker.learning.detection_methods import copy_model, embed_with, weights_digest
 from tracker.learning.finetune import finetune
+from tracker.learning.fused import Tracking
+from tracker.learning.fused_training import fused_movies, keep_embedder
 from tracker.learning.movies import learning_movies
-from tracker.learning.patch_methods import (
-    copy_patch_model,
-    embed_with,
-    train_autoencoder_of,
-    train_reid_of,
-    weights_digest,
-)
-from tracker.learning.recipes import PUBLISHED_STEPS, recipe
+from tracker.learning.patch_methods import train_autoencoder_of
+from tracker.learning.recipes import PUBLISHED_STEPS, going_on, recipe
 
 log = logging.getLogger(__name__)
 
@@ -64,13 +62,15 @@ def _attrackt(config: Config, folder: Path, resume: bool, watch: Watch) -> Train
     own = folder / "autoencoder"
     _check_same_autoencoder(folder, own, None if given.autoencoder is None else config.path(given.autoencoder))
     if given.autoencoder is not None:
-        copy_patch_model(config.path(given.autoencoder), own)
+        copy_model(config.path(given.autoencoder), own)
     else:  # where an earlier session has finished it, this makes sure that it was the same one, and is done
         first = train_autoencoder_of(config, movies, own, resume=resume, watch=lambda p: watch("autoencoder", p))
         if first.stopped == "interrupted":
             return first
     watch("embedding", None)
     tables = [embed_with(own, movie, wanted.training.device) for movie in movies]
+    movies = fused_movies(config, movies, lambda stage: watch(stage, None))
+    keep_embedder(config, folder)
     watch("associations", None)
     settings = AttracktSettings(given.transitive_weight, given.hidden, given.standardise)
     return train_attrackt(
@@ -104,35 +104,48 @@ def _trackastra(config: Config, folder: Path, resume: bool, watch: Watch) -> Tra
     movies = learning_movies(config, truth=True)
     start = None
     if given.start is not None:
-        start = load_tracking_model(config.path(given.start), given.start, movies[0].detections.ndim).network
-        sizes = start.config  # the window is the one the model knows
-        windows = replace(wanted.windows, n_frames=sizes.window_frames)
-        wanted = replace(wanted, network=sizes, windows=windows)
+        begin = config.path(given.start)
+        start = Tracking(load_tracking_model(begin, given.start, movies[0].detections.ndim), begin)
+        wanted = going_on(wanted, start.model.network.config, config.network or Network())
+    movies = fused_movies(config, movies, lambda stage: watch(stage, None), start)
+    keep_embedder(config, folder, start)
     settings = SupervisedSettings(given.division_upweight, given.max_gap_frames, given.logit_weight)
     return train_trackastra(
-        movies, folder, recipe=wanted, settings=settings, start=start, resume=resume,
-        watch=lambda p: watch("trackastra", p),
+        movies, folder, recipe=wanted, settings=settings, start=None if start is None else start.model.network,
+        resume=resume, watch=lambda p: watch("trackastra", p),
     )  # fmt: skip
-
-
-def _autoencoder(config: Config, folder: Path, resume: bool, watch: Watch) -> TrainingResult:
-    movies = learning_movies(config, truth=False)
-    return train_autoencoder_of(config, movies, folder, resume=resume, watch=lambda p: watch("autoencoder", p))
-
-
-def _reid(config: Config, folder: Path, resume: bool, watch: Watch) -> TrainingResult:
-    movies = learning_movies(config, truth=False)
-    return train_reid_of(config, movies, folder, resume=resume, watch=lambda p: watch("reid", p))
 
 
 def _finetune(config: Config, folder: Path, resume: bool, watch: Watch) -> TrainingResult:
     return finetune(config, folder, resume=resume, watch=lambda p: watch("finetune", p))
 
 
+def _of_detections(method: str) -> Callable[[Config, Path, bool, Watch], TrainingResult]:
+    """Training of a method that gives a vector per detection."""
+
+    def run(config: Config, folder: Path, resume: bool, watch: Watch) -> TrainingResult:
+        learn = OF_DETECTIONS[method].train
+        if learn is None:
+            raise ConfigError(
+                f"{method} is not trained here: give [embeddings] method = {method!r} and, as model, weights that were "
+                "published for it"
+            )
+        movies = learning_movies(config, truth=False)
+        return learn(config, movies, folder, resume=resume, watch=lambda p: watch(method, p))
+
+    return run
+
+
+def _cellulus(config: Config, folder: Path, resume: bool, watch: Watch) -> TrainingResult:
+    """It learns from images alone: there may be no detections yet."""
+    movies = image_movies(config)
+    return train_cellulus_of(config, movies, folder, resume=resume, watch=lambda p: watch("cellulus", p))
+
+
 METHODS: Mapping[str, Callable[[Config, Path, bool, Watch], TrainingResult]] = {
     "attrackt": _attrackt,
     "trackastra": _trackastra,
     "finetune": _finetune,
-    "autoencoder": _autoencoder,
-    "reid": _reid,
+    **{method: _of_detections(method) for method in OF_DETECTIONS},
+    "cellulus": _cellulus,
 }

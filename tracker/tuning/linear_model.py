@@ -22,9 +22,10 @@ _WORSE = {
     "velocity",
     "density_distance",
     "division_opposition",
+    "division_surprise",
     "surprise",
 }
-_BETTER = {"overlap", "association"}
+_BETTER = {"overlap", "association", "division_score"}
 # Whose sign is known for links only: a mother condenses before she divides, so sizes and brightness may differ.
 _WORSE_LINKS, _BETTER_LINKS = {"intensity_difference", "size_sum"}, {"area_ratio"}
 

@@ -12,7 +12,8 @@ from tracker.features import FEATURES, Family, compute_feature
 from tracker.prepare import Prepared, context_of
 
 log = logging.getLogger(__name__)
-_LEARNED = ("association", "embedding_distance")  # scores of a network, not measured on the movie
+# Scores of a network, not measured on the movie.
+_LEARNED = ("association", "embedding_distance", "division_score", "division_surprise")
 _FAMILIES: tuple[Family, ...] = ("link", "division")
 
 

@@ -8,7 +8,8 @@ from tracker.config import Config
 from tracker.config_text import relative_to, render_config
 
 _PATHS = {"data": ("images", "segmentation", "points", "truth"), "embeddings": ("path", "model"),
-          "associations": ("path", "geff", "model"), "attrackt": ("autoencoder",), "trackastra": ("start",),
+          "associations": ("path", "geff", "model"), "division_scores": ("path", "model"),
+          "ascent": ("dino",), "attrackt": ("autoencoder",), "trackastra": ("start",),
           "finetune": ("start",)}  # fmt: skip
 _MODELS = ("model", "autoencoder", "start")  # or the name of a public model
 

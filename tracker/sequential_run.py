@@ -1,0 +1,39 @@
+"""A run with the sequential tracker in the place of the integer program."""
+
+import numpy as np
+
+from tracker.config import Config
+from tracker.config_sequential import Sequential
+from tracker.errors import ConfigError
+from tracker.lineage import Lineage, make_lineage
+from tracker.prepare import Inputs, Stopwatch, embeddings_of, read_inputs
+from tracker.sequential import SequentialSettings, sequential_links
+
+
+def check_sequential(config: Config) -> None:
+    """Raise ConfigError when solver.method = "sequential" has no vectors to go by, or pins that it cannot honour."""
+    if config.solver.method != "sequential":
+        return
+    if config.embeddings is None:
+        raise ConfigError(
+            'solver.method = "sequential" links by vectors of detections and nothing else: give [embeddings] path or '
+            'model, or set solver.method = "ilp"'
+        )
+    if config.annotations.pins:
+        raise ConfigError(
+            'solver.method = "sequential" knows nothing of pins: leave out annotations.pins (and --pins), or set '
+            'solver.method = "ilp", which honours them'
+        )
+
+
+def track_sequentially(config: Config, watch: Stopwatch) -> tuple[Inputs, Lineage]:
+    """What was read, and the lineage of all detections by their vectors alone."""
+    assert config.embeddings is not None
+    with watch.stage("read", "reading detections"):
+        inputs = read_inputs(config)
+    with watch.stage("features", "reading embeddings"):
+        vectors = embeddings_of(config, config.embeddings, inputs, watch.progress)
+    settings = SequentialSettings(**(config.sequential or Sequential()).model_dump())
+    with watch.stage("solve", "tracking frame by frame"):
+        links = sequential_links(inputs.detections, vectors, settings)
+    return inputs, make_lineage(inputs.detections, np.ones(len(inputs.detections), np.bool_), links)
