@@ -32,7 +32,7 @@ class Certain(torch.nn.Module):
         super().__init__()
         self.logit = logit
 
-    def forward(self, coordinates, tokens, padding):
+    def forward(self, coordinates, tokens, padding, embeddings):
         return torch.full((*padding.shape, padding.shape[1]), self.logit)
 
 
@@ -93,7 +93,7 @@ def test_a_network_that_links_nothing_is_told_of(cells):
     assert equal.startswith("the network gives nearly the same score to all parents of a detection: ")
 
     class Telling(torch.nn.Module):
-        def forward(self, coordinates, tokens, padding):
+        def forward(self, coordinates, tokens, padding, embeddings):
             return 5 - torch.cdist(coordinates[..., 1:], coordinates[..., 1:])
 
     assert with_collapse_note(done, AttracktModel(Telling(), 16, 3, HIDDEN), batch) is done

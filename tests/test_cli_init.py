@@ -169,7 +169,7 @@ def test_measured_numbers_are_frozen(challenge, capsys):
 def test_what_is_commented_out_can_be_switched_on(challenge):
     assert track("init", "movie", "-q") == 0
     text = Path("config.toml").read_text()
-    text = text.replace("# scale =", "scale = [0.5, 0.5]").replace("# frames =", "frames = [0, 3]")
+    text = text.replace("# scale =", "scale = [0.5, 0.5]", 1).replace("# frames =", "frames = [0, 3]", 1)
     for line in ("[[costs.terms]]", 'on = "link"', 'feature = "overlap"', "weight = -1.0", 'standardise = "zscore"'):
         assert f"\n# {line}" in text
         text = text.replace(f"\n# {line}", f"\n{line}")

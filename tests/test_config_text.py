@@ -67,6 +67,7 @@ FULL = {
     "maester": {"zoom": 0.5, "aggregation": "mask_mean"},
     "ascent": {"zoom": 0.5, "dino": "dino.pth", "scale": [0.9, 1.1]},
     "tap": {"gaps_frames": [1, 3], "frame_scale": [0.95, 1.05], "evidence": "change"},
+    "sam": {"aggregation": "centroid", "zoom": 2.0, "overlap": 0.5, "upsampler": "anyup", "upsampler_path": "u.pt"},
     "cellulus": {"object_size_px": 22.5, "zoom": [2, 1, 1], "crop_px": 80, "bandwidth_px": 9.0, "bend": False},
     "attrackt": {"autoencoder": "ae", "standardise": True},
     "trackastra": {"start": "m"},
