@@ -2,10 +2,12 @@
 
 python benchmarks/learning.py unsupervised [--movie hela|sim|gowt1] [--seeds 0 1 2]     configs/attrackt_hela_small.toml
 python benchmarks/learning.py supervised [--movie hela|sim] [--seeds 0 1 2]             trackastra_supervised.toml
+python benchmarks/learning.py fused [--movie hela|sim] [--seeds 0 1 2]                  trackastra_fused.toml
 python benchmarks/learning.py finetune [--seeds 0]                                      finetune_interpolation.toml
 
 Each seed is trained into --folder, or taken from there. Unsupervised: learnt and tested on the same movie, truth for
 the score alone. Supervised: HeLa frames 0-12 against 13-19, SIM+ frames 0-49 against 50-64, then the other movies.
+Fused: supervised, with MAESTER's vectors of a model that was trained on the frames learnt from, against the same without.
 Finetune: 100 annotations that `track suggest --order confidence` asks for with the unsupervised model, answered by the
 truth; before and after fine-tuning, with these pins in force and without. Two cores; a quarter of an hour per seed.
 """
@@ -21,7 +23,7 @@ from instances import DATA
 from embeddings.train import TrainingResult
 from tracker.annotations import solve_pinned
 from tracker.config import Config, load_config, make_config
-from tracker.config_scores import AssociationSettings
+from tracker.config_scores import AssociationSettings, EmbeddingSettings
 from tracker.learning.train import train_method
 from tracker.margins import bound_margins
 from tracker.pin_sources import pins_from_lineage, truth_as_lineage
@@ -141,6 +143,23 @@ def supervised(movie: str, seeds: list[int], folder: Path) -> None:
         summary(name, [one[name] for one in found])
 
 
+def fused(movie: str, seeds: list[int], folder: Path) -> None:
+    learnt, tested = SPLITS[movie]
+    texture = trained("maester", with_data("trackastra_fused.toml", movie, 0, learnt), folder / f"maester-{movie}-0")
+    given = EmbeddingSettings(method="maester", model=str(texture.resolve()))
+    found: dict[str, list[dict[str, float]]] = {"unfused": [], "fused": []}
+    for seed in seeds:
+        config = with_data("trackastra_fused.toml", movie, seed, learnt).model_copy(update={"embeddings": given})
+        model = trained("trackastra", config, folder / f"fused-{movie}-{seed}")
+        found["fused"].append(compare(folder, movie, model, tested))
+        alone = with_data("trackastra_supervised.toml", movie, seed, learnt)
+        model = trained("trackastra", alone, folder / f"trackastra-{movie}-{seed}")
+        found["unfused"].append(compare(folder, movie, model, tested))
+    for which, values in found.items():
+        for name in values[0]:
+            summary(f"{which}, {name}", [one[name] for one in values])
+
+
 def finetune(seeds: list[int], folder: Path) -> None:
     found = []
     for seed in seeds:
@@ -199,7 +218,7 @@ def answered(folder: Path, movie: str, sections: dict[str, Any], budget: int) ->
 
 def main() -> None:
     parser = argparse.ArgumentParser()
-    parser.add_argument("what", choices=("unsupervised", "supervised", "finetune"))
+    parser.add_argument("what", choices=("unsupervised", "supervised", "fused", "finetune"))
     parser.add_argument("--movie", default="hela", choices=tuple(MOVIES))
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--folder", type=Path, default=Path("results/learning"))
@@ -208,7 +227,9 @@ def main() -> None:
     if given.what == "finetune":
         finetune(given.seeds, given.folder)
     else:
-        {"unsupervised": unsupervised, "supervised": supervised}[given.what](given.movie, given.seeds, given.folder)
+        {"unsupervised": unsupervised, "supervised": supervised, "fused": fused}[given.what](
+            given.movie, given.seeds, given.folder
+        )
 
 
 if __name__ == "__main__":

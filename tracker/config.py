@@ -17,6 +17,7 @@ from tracker.config_sam import Sam
 from tracker.config_scores import AssociationSettings, DivisionScoreSettings, EmbeddingSettings
 from tracker.config_segment import Cellulus
 from tracker.config_sequential import Sequential
+from tracker.config_stardist import Stardist
 from tracker.config_tuning import Tuning
 from tracker.errors import ConfigError, MissingExtraError
 from tracker.presets import PRESETS
@@ -207,6 +208,7 @@ class Config(_Section):
     tap: Tap | None = None
     sam: Sam | None = None
     cellulus: Cellulus | None = None
+    stardist: Stardist | None = None
     ascent: Ascent | None = None
     attrackt: Attrackt | None = None
     trackastra: Trackastra | None = None

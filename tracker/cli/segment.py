@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 
 
 def segment(
-    method: Annotated[str, typer.Argument(help="cellulus.")],
+    method: Annotated[str, typer.Argument(help="cellulus or stardist.")],
     config: Annotated[Path, typer.Argument(help="The config file: which images, and how.")],
-    model: Annotated[Path, typer.Option(help="Model folder (`track train cellulus`).")],
+    model: Annotated[Path, typer.Option(help="Model folder (`track train` with the same method).")],
     folder: Annotated[Path, typer.Option("--output", "-o", help="Folder for the masks.")],
     truth: Annotated[
         Path | None, typer.Option(help="True masks: folder of TIFFs, multi-page TIFF or zarr; prints F1 and SEG.")

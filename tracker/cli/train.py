@@ -39,7 +39,7 @@ _GO_ON = "the same command with --resume goes on from there"
 
 
 def train(
-    method: Annotated[str, typer.Argument(help=f"{either((*LINK_METHODS, *DETECTION_METHODS))}.")],
+    method: Annotated[str, typer.Argument(help=f"{either((*LINK_METHODS, *DETECTION_METHODS, 'stardist'))}.")],
     config: Annotated[Path, typer.Argument(help="The config file: which movies to learn from, and how.")],
     folder: Annotated[Path, typer.Option("--output", "-o", help="Folder for the model.")],
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was broken off.")] = False,
@@ -104,8 +104,8 @@ def _print(done: "TrainingResult", method: str, folder: Path, config: Path) -> N
     output().print(table)
     if not (folder / "model.json").exists():  # broken off before there was one
         return
-    if method == "cellulus":
-        hint = f"segment with: track segment cellulus {config} --model {folder} --output masks"
+    if method in ("cellulus", "stardist"):
+        hint = f"segment with: track segment {method} {config} --model {folder} --output masks"
         output().print(f"model in {folder}; {hint}", markup=False)
         return
     section = "embeddings" if method in DETECTION_METHODS else "associations"

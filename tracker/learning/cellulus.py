@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from embeddings.cellulus_crops import PairSampling
-from embeddings.cellulus_frames import IDEAL_PX, images_alone, scale_note
+from embeddings.cellulus_frames import IDEAL_PX, NOUN, images_alone, scale_note
 from embeddings.inference.cellulus_masks import SegmentSettings
 from embeddings.inference.cellulus_offsets import NoiseSettings
 from embeddings.learning_movie import LearningMovie
@@ -31,11 +31,11 @@ def image_movies(config: Config) -> list[LearningMovie]:
     return [image_movie(one) for one in (config, *(load_config(config.path(other)) for other in others))]
 
 
-def image_movie(config: Config) -> LearningMovie:
-    """The images of one config. Raises ConfigError where it names none, and what reading raises."""
+def image_movie(config: Config, noun: str = NOUN) -> LearningMovie:
+    """The images of one config.   noun: who asks. Raises ConfigError where it names none, and what reading raises."""
     data = config.data
     if data.images is None:
-        raise ConfigError("Cellulus looks at images: give [data] images")
+        raise ConfigError(f"{noun} looks at images: give [data] images")
     images = open_movie(config.path(data.images), channel=data.channel)
     return images_alone(images, select_frames(images.frames, data.frames, data.every), images.name)
 

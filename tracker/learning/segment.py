@@ -5,7 +5,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
@@ -17,7 +17,7 @@ import tifffile
 from numpy.typing import NDArray
 
 from embeddings.cellulus_frames import ScaledFrames, named, scale_note
-from embeddings.inference.cellulus_masks import SegmentSettings, segment_step, smallest_object_px
+from embeddings.inference.cellulus_masks import segment_step, smallest_object_px
 from embeddings.methods.cellulus import check_axes, load_cellulus
 from embeddings.training.device import choose_device, use_threads
 from tracker import __version__
@@ -29,10 +29,11 @@ from tracker.io.movies import open_movie
 from tracker.io.result import write_json
 from tracker.learning.cellulus import image_movie, segment_settings, zoom_of
 from tracker.learning.detection_methods import model_digest
+from tracker.learning.segmenter import Segmenter
+from tracker.learning.stardist import stardist_segmenter
 from tracker.mask_accuracy import MaskAccuracy, mask_accuracy
 from tracker.prepare import Progress, ctc_masks
 
-SEGMENTERS = ("cellulus",)
 ABOUT = "segment.json"
 _PACKAGES = ("numpy", "scipy", "scikit-image", "torch")
 
@@ -74,46 +75,32 @@ def segment_movie(
     loop = config.training or Training()
     if loop.threads:
         use_threads(loop.threads)
-    settings, zoom = segment_settings(config), zoom_of(config.cellulus or Cellulus())
-    device = choose_device(loop.device)
-    network, trained_zoom, _ = load_cellulus(model)
-    movie = image_movie(config)
-    frames = ScaledFrames(movie, zoom)
-    check_axes(network.config, frames, model)
+    movie = SEGMENTERS[method](config, model)
     true = None if truth is None else open_movie(ctc_masks(truth), kind="masks")  # a mistake shows at once
-    notes = _notes(config, settings, zoom, trained_zoom, network.config.field_of_view_px)
+    notes = [*movie.notes, *_notes(config)]
     about = {
         "method": method,
         "model": model_digest(model),
-        "settings": {**asdict(settings), "zoom": list(zoom)},
-        "images": frames.name,
+        "settings": movie.settings,
+        "images": movie.images,
         "versions": {"pintrack": __version__, **{name: version(name) for name in _PACKAGES}},
     }
-    network.to(device)
-    numbers = movie.detections.frames.tolist()
+    numbers = movie.frames.tolist()
     names = {t: f"mask{t:0{max(3, len(str(max(numbers))))}d}.tif" for t in numbers}
     with _told(folder):
         done = _begin(folder, about, overwrite)
-        shape = frames.frames.images.shape
-        most = math.prod(shape) / max(smallest_object_px(settings, frames.zoom, len(shape)), 1.0)
-        dtype = np.uint16 if most <= np.iinfo(np.uint16).max else np.uint32  # of all frames alike
+        dtype = np.uint16 if movie.most <= np.iinfo(np.uint16).max else np.uint32  # of all frames alike
         kept = 0
         for step, t in enumerate(numbers):
-            pixels = hashlib.sha256(np.ascontiguousarray(frames.frames.pixels(step)).tobytes()).hexdigest()[:16]
+            pixels = hashlib.sha256(np.ascontiguousarray(movie.pixels(step)).tobytes()).hexdigest()[:16]
             before = done.get(str(t))
             if before is not None and before["image"] == pixels and (folder / names[t]).exists():
                 kept += 1
                 continue
             progress(f"segmenting frame {step + 1:,} of {len(numbers):,}")
-            found = segment_step(network, frames, step, settings, device)
-            _write_mask(folder / names[t], found.labels.astype(dtype))
-            done[str(t)] = {
-                "image": pixels,
-                "file": names[t],
-                "objects": found.count,
-                "foreground": found.foreground,
-                "threshold": found.threshold,
-            }
+            labels, facts = movie.find(step)
+            _write_mask(folder / names[t], labels.astype(dtype))
+            done[str(t)] = {"image": pixels, "file": names[t], "objects": int(labels.max(initial=0)), **facts}
             _write_about(folder, {**about, "frames": done})
     objects = {t: int(done[str(t)]["objects"]) for t in numbers}
     empty = [t for t, count in objects.items() if not count]
@@ -135,25 +122,47 @@ def frames_done(folder: Path) -> int:
         return 0
 
 
-def _notes(
-    config: Config,
-    settings: SegmentSettings,
-    zoom: tuple[float, ...],
-    trained_zoom: tuple[float, ...],
-    field_of_view_px: int,
-) -> list[str]:
-    notes = [scale_note(settings.object_size_px, zoom, field_of_view_px)]
+def _cellulus(config: Config, model: Path) -> Segmenter:
+    """Cellulus with its model, at the zoom of the config."""
+    settings, zoom = segment_settings(config), zoom_of(config.cellulus or Cellulus())
+    device = choose_device((config.training or Training()).device)
+    network, trained_zoom, _ = load_cellulus(model)
+    frames = ScaledFrames(image_movie(config), zoom)
+    check_axes(network.config, frames, model)
+    network.to(device)
+    notes = [scale_note(settings.object_size_px, zoom, network.config.field_of_view_px)]
     if not math.isclose(zoom[-1], trained_zoom[-1], rel_tol=0.01):
         notes.append(
             f"the model has learnt at zoom {named(trained_zoom)}, and segments at zoom {named(zoom)}: objects should "
             "be as many pixels across in both"
         )
-    if config.data.frames is not None or config.data.every != 1:
-        notes.append(
-            "data.frames and data.every chose the frames, and only these have masks now: leave both out where the "
-            "masks are tracked"
-        )
-    return [note for note in notes if note]
+    shape = frames.frames.images.shape
+
+    def find(step: int) -> tuple[NDArray[np.int64], dict[str, float]]:
+        found = segment_step(network, frames, step, settings, device)
+        return found.labels, {"foreground": found.foreground, "threshold": found.threshold}
+
+    return Segmenter(
+        images=frames.name,
+        frames=frames.movie.detections.frames,
+        pixels=frames.frames.pixels,
+        find=find,
+        settings={**asdict(settings), "zoom": list(zoom)},
+        most=math.prod(shape) / max(smallest_object_px(settings, frames.zoom, len(shape)), 1.0),
+        notes=tuple(note for note in notes if note),
+    )
+
+
+SEGMENTERS: Mapping[str, Callable[[Config, Path], Segmenter]] = {"cellulus": _cellulus, "stardist": stardist_segmenter}
+
+
+def _notes(config: Config) -> list[str]:
+    if config.data.frames is None and config.data.every == 1:
+        return []
+    return [
+        "data.frames and data.every chose the frames, and only these have masks now: leave both out where the masks "
+        "are tracked"
+    ]
 
 
 def _begin(folder: Path, about: Mapping[str, Any], overwrite: bool) -> dict[str, dict[str, Any]]:

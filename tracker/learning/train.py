@@ -25,6 +25,7 @@ from tracker.learning.fused_training import fused_movies, keep_embedder
 from tracker.learning.movies import learning_movies
 from tracker.learning.patch_methods import train_autoencoder_of
 from tracker.learning.recipes import PUBLISHED_STEPS, going_on, recipe
+from tracker.learning.stardist import train_stardist_of
 
 log = logging.getLogger(__name__)
 
@@ -142,10 +143,16 @@ def _cellulus(config: Config, folder: Path, resume: bool, watch: Watch) -> Train
     return train_cellulus_of(config, movies, folder, resume=resume, watch=lambda p: watch("cellulus", p))
 
 
+def _stardist(config: Config, folder: Path, resume: bool, watch: Watch) -> TrainingResult:
+    """It learns from images and the masks that its own section names."""
+    return train_stardist_of(config, folder, resume=resume, watch=lambda p: watch("stardist", p))
+
+
 METHODS: Mapping[str, Callable[[Config, Path, bool, Watch], TrainingResult]] = {
     "attrackt": _attrackt,
     "trackastra": _trackastra,
     "finetune": _finetune,
     **{method: _of_detections(method) for method in OF_DETECTIONS},
     "cellulus": _cellulus,
+    "stardist": _stardist,
 }

@@ -1,27 +1,27 @@
 """Every method of learned scores on one movie, with the same time to learn: the lineage with positions and its scores.
 
-python benchmarks/embeddings.py [--movie hela|sim|gowt1] [--minutes 5] [--seeds 0 1 2] [--methods ...] [--folder F]
+python benchmarks/embedding_methods.py [--movie hela|sim|gowt1] [--minutes 5] [--seeds 0 1 2] [--methods ...]
 
 Each method of configs/*_small.toml learns from the movie, without its truth, for as many steps as fit into the time,
 which 30 steps beforehand tell; models are taken from --folder where they are there. Then the movie is tracked by the
 presets attrackt and auto: alone; with the distance of vectors as one more term of links and divisions (weight
 0.3, z-scores); with TAP's division scores; with Attrackt's associations. `sam` needs --sam FILE, its published weights.
-Printed per method and seed, then as means and standard deviations: AOGM, LNK, division F1, seconds to train and embed.
+Printed per method and seed, then as means and standard deviations: AOGM, LNK, division F1 (NaN without divisions),
+seconds to train (NaN for a model that was there) and to embed. Embeddings fused into a network that learns from a
+truth: learning.py fused.
 """
 
 import argparse
 import shutil
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-sys.path.insert(0, str(Path(__file__).parents[1]))  # or `embeddings` would be this file
 from learning import CONFIGS, MOVIES, data
 
 from tracker.config import Config, load_config, make_config
+from tracker.config_learning import Reid
 from tracker.learning.embed import embed_movie
 from tracker.learning.train import train_method
 from tracker.pipeline import run
@@ -48,8 +48,7 @@ def config_of(method: str, movie: str, seed: int, steps: int) -> Config:
     if method == "reid":  # no config of its own: the auto-encoder's network
         assert config.autoencoder is not None
         sizes = ("channels", "multipliers", "blocks", "groups", "attention_px")
-        reid = type(make_config({"data": {}, "reid": {}}, folder=Path.cwd()).reid)
-        given = reid(**{size: getattr(config.autoencoder, size) for size in sizes})
+        given = Reid(**{size: getattr(config.autoencoder, size) for size in sizes})
     assert given is not None
     changes: dict[str, Any] = {section: given.model_copy(update={"steps": steps})}
     training = changes.get("training", config.training)
@@ -104,7 +103,8 @@ def lineage(movie: str, folder: Path, preset: str, **sections: Any) -> dict[str,
     }
     done = run(make_config(content, folder=Path.cwd()), overwrite=True)
     assert done.metrics is not None
-    return {name: float(done.metrics[name] or 0.0) for name in ("AOGM", "LNK", "division_f1")}
+    found = {name: done.metrics[name] for name in ("AOGM", "LNK", "division_f1")}
+    return {name: float("nan") if value is None else float(value) for name, value in found.items()}
 
 
 def with_method(method: str, movie: str, folder: Path, preset: str, table: Path) -> dict[str, dict[str, float]]:
