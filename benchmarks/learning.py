@@ -7,7 +7,7 @@ python benchmarks/learning.py finetune [--seeds 0]                              
 
 Each seed is trained into --folder, or taken from there. Unsupervised: learnt and tested on the same movie, truth for
 the score alone. Supervised: HeLa frames 0-12 against 13-19, SIM+ frames 0-49 against 50-64, then the other movies.
-Fused: supervised, with MAESTER's vectors of a model that was trained on the frames learnt from, against the same without.
+Fused: supervised, with MAESTER's vectors of a model trained on the frames learnt from, against the same without.
 Finetune: 100 annotations that `track suggest --order confidence` asks for with the unsupervised model, answered by the
 truth; before and after fine-tuning, with these pins in force and without. Two cores; a quarter of an hour per seed.
 """

@@ -116,7 +116,7 @@ class AscentFrames:
         return (from_centre * measure).astype(np.float32)
 
     def patches(self, image: NDArray[np.float32], view: View, place: NDArray[np.float64]) -> NDArray[np.float32]:
-        """(n, c, P, P) patches of a view of a frame; outside of the frame they are 0.
+        """(n, c, P, P) patches of a view of a frame; outside of the frame they are 0, in every light.
 
         image: (Z, Y, X), of `image`.   place: (n, 3) z, y, x in the view; the pixel that holds it is the pixel P / 2 of
         the patch, along y and x. In 3-D the channels are its plane, the next and the one before.
@@ -129,17 +129,17 @@ class AscentFrames:
         grid = np.stack(np.meshgrid(offset, offset, indexing="ij"), axis=-1).reshape(-1, 2)
         shown = centre[:, None] + grid @ slope.transpose(0, 2, 1)  # (n, P P, 2)
         where = ((2 * shown + 1) / image.shape[1:] - 1).astype(np.float32)  # -1 and 1: the edges of the frame
-        seen = np.zeros((count, len(self.planes), side, side), np.float32)
+        seen, mean = np.zeros((count, len(self.planes), side, side), np.float32), float(image.mean())
         for channel, beside in enumerate(self.planes):
             plane = pixel[:, 0].astype(np.int64) + beside
             for own in np.unique(plane[(plane >= 0) & (plane < len(image))]).tolist():
                 there = np.flatnonzero(plane == own)
                 cut = grid_sample(
-                    torch.from_numpy(image[None, own : own + 1]),
+                    torch.from_numpy(view.light(image[None, own : own + 1], mean)),
                     torch.from_numpy(where[there, :, ::-1].reshape(1, len(there) * side, side, 2)),
                     mode="bilinear",
                     padding_mode="zeros",
                     align_corners=False,
                 )
                 seen[there, channel] = cut.numpy().reshape(len(there), side, side)
-        return view.light(seen, float(image.mean()))
+        return seen

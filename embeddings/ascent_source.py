@@ -1,6 +1,5 @@
 """Pairs of random views of frames to learn from, and some that are held out; numpy and a batch of tensors."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,10 +9,10 @@ from numpy.typing import NDArray
 
 from embeddings.ascent_augment import AscentAugmentation, View, random_view
 from embeddings.ascent_frames import NOUN, AscentFrames
+from embeddings.held_out import held_out_steps
 from embeddings.nets.ascent import AscentBatch
 from tracker.errors import ConfigError
 
-_HELD_OUT_SHARE, _HELD_OUT_FRAMES, _FEWEST_TO_HOLD_OUT = 0.1, 8, 4
 _DRAWS = 10
 
 
@@ -41,8 +40,7 @@ class FrameSizes:
 class ViewSource:
     """Pairs of views of frames of several movies with at least two detections; all depends on seed and step alone.
 
-    A step sees `batch_size` frames, drawn evenly from all movies. Of each movie with at least 4 such frames a tenth of
-    them, rounded up, 8 at most, is held out as a whole.
+    A step sees `batch_size` frames, drawn evenly from all movies; some of each movie are held out (`held_out_steps`).
     """
 
     def __init__(
@@ -61,11 +59,9 @@ class ViewSource:
                     f"least 2, but those of {frames.frames.movie.name} have at most {crowd.max(initial=0)}: leave it "
                     "out, or look at its masks or points"
                 )
-            order = np.random.default_rng([seed, 2, number]).permutation(steps)
-            most = min(math.ceil(_HELD_OUT_SHARE * len(steps)), _HELD_OUT_FRAMES)
-            away = most if len(steps) >= _FEWEST_TO_HOLD_OUT else 0
-            held_out += [(number, step) for step in np.sort(order[:away]).tolist()]
-            learnt += [(number, step) for step in np.sort(order[away:]).tolist()]
+            away, own = held_out_steps(steps, seed, number)
+            held_out += [(number, step) for step in away.tolist()]
+            learnt += [(number, step) for step in own.tolist()]
         self._held_out, self._learnt = held_out, learnt
         self._kept: dict[tuple[int, int], NDArray[np.float32]] = {}
         self._room = int(sizes.memory_mb * 2**20)

@@ -11,9 +11,10 @@ from scipy.ndimage import map_coordinates
 
 from embeddings.cellulus_frames import NOUN, ScaledFrames, named
 from embeddings.frame_crops import CropSizes
+from embeddings.held_out import held_out_steps
 from tracker.errors import ConfigError, MovieError
 
-_HELD_OUT_SHARE, _HELD_OUT_FRAMES, _HELD_OUT_CROPS, _FEWEST_TO_HOLD_OUT = 0.1, 8, 8, 4
+_HELD_OUT_CROPS = 8
 
 
 @dataclass(frozen=True)
@@ -38,6 +39,11 @@ class PairSampling:
     def margin_px(self) -> int:
         """Anchors keep this far away from the edge, so that their references lie inside."""
         return math.ceil(self.radius_px) - 1
+
+    @property
+    def smallest_px(self) -> int:
+        """Side of an output that has room for an anchor; even, as outputs are."""
+        return 2 * (self.margin_px + 1)
 
     def references(self, ndim: int) -> int:
         """How many references an anchor has."""
@@ -83,8 +89,7 @@ class CropBatch(NamedTuple):
 class CropPairs:
     """Batches of several movies; all depends on the seed and the step alone.
 
-    Each step sees one movie, drawn in proportion to its frames. Of each movie with at least 4 frames a tenth of them,
-    rounded up, 8 at most, is held out as a whole.
+    Each step sees one movie, drawn in proportion to its frames; some of each are held out (`held_out_steps`).
     """
 
     def __init__(
@@ -105,8 +110,8 @@ class CropPairs:
         self._movies, self._crop_px, self._sizes, self._seed = tuple(movies), crop_px, sizes, seed
         self._pairs, self._bending = pairs, bending
         self._output = tuple(side - 2 * lost_px for side in crop_px)
-        if min(self._output) <= 2 * pairs.margin_px:
-            wanted = 2 * (lost_px + pairs.margin_px) + 2
+        if min(self._output) < pairs.smallest_px:
+            wanted = 2 * lost_px + pairs.smallest_px
             raise ConfigError(
                 f"crop_px = {list(crop_px)} leaves no room for pairs of pixels: the network loses {2 * lost_px} px, "
                 f"and anchors keep {pairs.margin_px} px away from the edge. Give at least {wanted} along each axis, or "
@@ -121,12 +126,8 @@ class CropPairs:
                 )
         count = np.array([len(movie) for movie in movies])
         self._share = count / count.sum()
-        self._held_out, self._steps = [], []
-        for number, frames in enumerate(count.tolist()):
-            order = np.random.default_rng([seed, 2, number]).permutation(frames)
-            away = min(math.ceil(_HELD_OUT_SHARE * frames), _HELD_OUT_FRAMES) if frames >= _FEWEST_TO_HOLD_OUT else 0
-            self._held_out.append(np.sort(order[:away]))
-            self._steps.append(np.sort(order[away:]))
+        split = [held_out_steps(np.arange(len(movie)), seed, number) for number, movie in enumerate(movies)]
+        self._held_out, self._steps = [away for away, _ in split], [own for _, own in split]
         self._turn = [-1] * len(movies)
         self._frames: list[list[NDArray[np.float32]]] = [[] for _ in movies]
 

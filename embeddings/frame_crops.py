@@ -7,11 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from embeddings.held_out import held_out_steps
 from embeddings.zoomed_frames import ZoomedFrames
 from tracker.errors import ConfigError, MovieError
 
 _PADDING_PX = 4
-_HELD_OUT_SHARE, _HELD_OUT_FRAMES, _HELD_OUT_CROPS, _FEWEST_TO_HOLD_OUT = 0.1, 8, 16, 4
+_HELD_OUT_CROPS = 16
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,7 @@ class CropSizes:
 class CropSource:
     """Crops of several movies to learn from, and some that are held out; all depends on the seed and the step alone.
 
-    Each step sees one movie, drawn in proportion to its frames. Of each movie with at least 4 frames a tenth of them,
-    rounded up, 8 at most, is held out as a whole.
+    Each step sees one movie, drawn in proportion to its frames; some of each are held out (`held_out_steps`).
     """
 
     def __init__(self, movies: Sequence[ZoomedFrames], image_px: int, sizes: CropSizes, seed: int) -> None:
@@ -61,13 +61,8 @@ class CropSource:
         count = np.array([len(movie) for movie in movies])
         self._movies, self._image_px, self._sizes, self._seed = tuple(movies), image_px, sizes, seed
         self._share = count / count.sum()
-        self._held_out, self._steps = [], []
-        for number, frames in enumerate(count.tolist()):
-            order = np.random.default_rng([seed, 2, number]).permutation(frames)
-            most = min(math.ceil(_HELD_OUT_SHARE * frames), _HELD_OUT_FRAMES)
-            away = most if frames >= _FEWEST_TO_HOLD_OUT else 0
-            self._held_out.append(np.sort(order[:away]))
-            self._steps.append(np.sort(order[away:]))
+        split = [held_out_steps(np.arange(len(movie)), seed, number) for number, movie in enumerate(movies)]
+        self._held_out, self._steps = [away for away, _ in split], [own for _, own in split]
         self._turn = [-1] * len(movies)
         self._frames: list[NDArray[np.float32]] = [np.zeros((0, 0, 0), np.float32)] * len(movies)
 

@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,3 +58,8 @@ class LearningMovie:
             content.update(name.encode())
             content.update(np.ascontiguousarray(array).tobytes())
         return content.hexdigest()[:16]
+
+
+def about_movie(movie: LearningMovie) -> dict[str, Any]:
+    """A movie, for provenance."""
+    return {"name": movie.name, "digest": movie.digest, "images": movie.images.name if movie.images else None}

@@ -2,6 +2,8 @@
 
 import json
 import shutil
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +145,25 @@ def trained_cells(temporary: pytest.TempPathFactory, to: Path) -> Path:
         for name, method in METHODS.items():
             assert track("train", method, shared / "config.toml", "-o", shared / name, "-q", *TRUTH) == 0
     return shutil.copytree(shared, to)
+
+
+def counted_embeddings(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The method of each time that a movie with detections is embedded from here on."""
+    from tracker.learning.detection_methods import METHODS as KNOWN_METHODS  # with torch, which not all tests have
+
+    calls: list[str] = []
+
+    def counting(name: str, embed: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(model: Path, movie: Any, **options: Any) -> Any:
+            if len(movie.detections):
+                calls.append(name)
+            return embed(model, movie, **options)
+
+        return counted
+
+    for name, method in list(KNOWN_METHODS.items()):
+        monkeypatch.setitem(KNOWN_METHODS, name, replace(method, embed=counting(name, method.embed)))
+    return calls
 
 
 def weights(folder: Path | str) -> str:

@@ -17,7 +17,7 @@ UNKNOWN = 999
 SMALL = StarDistConfig(MiniUNetConfig(channels=8, growth=2, depth=2, features=16))
 TINY = StarDistConfig(MiniUNetConfig(channels=2, growth=2, depth=1, features=3), n_rays=4)
 SETTINGS = replace(
-    PUBLISHED, steps=120, learning_rate=4e-3, warmup_steps=5, final_rate=0.05, validate_steps=40, device="cpu"
+    PUBLISHED, steps=150, learning_rate=1e-2, warmup_steps=5, final_rate=0.05, validate_steps=50, device="cpu"
 )
 SHORT = replace(SETTINGS, steps=6, warmup_steps=0, validate_steps=3, report_steps=2)
 

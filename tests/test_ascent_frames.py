@@ -92,6 +92,20 @@ def test_a_patch_of_a_view_is_the_frame_where_the_view_says():
     np.testing.assert_allclose(frames.patches(image, view, place).ravel(), expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("where", [[[0.0, 0.0]], [[0.0, 0.0, 0.0]]])
+def test_another_light_leaves_what_is_beyond_the_frame_at_0(where):
+    pixels = noise(40, 50) + 3 if len(where[0]) == 2 else noise(3, 40, 50) + 3
+    frames = frames_of(points(where, pixels))
+    image, place = frames.image(0) + 0.5, frames.place_px(np.arange(1))
+    dim = replace(frames.plain_view(), brightness=1.2, contrast=0.7)
+    plain, other = (frames.patches(image, view, place) for view in (frames.plain_view(), dim))
+    inside = np.zeros(plain.shape, bool)
+    inside[:, [0] if len(where[0]) == 2 else [0, 1], 8:, 8:] = True  # the plane before the first is beyond, too
+    np.testing.assert_allclose(plain[~inside], 0, atol=1e-5)
+    np.testing.assert_allclose(other[~inside], 0, atol=1e-5)
+    np.testing.assert_allclose(other[inside], 1.2 * (0.7 * plain[inside] + 0.3 * image.mean()), rtol=1e-4)
+
+
 def test_brightness_is_by_percentiles_and_not_clipped():
     image = noise(100, 100) * 50 + 7
     image[3, 4] = 1e4

@@ -16,12 +16,13 @@ PAGE = Path(__file__).parents[1] / "docs" / "cellulus.md"
 
 def test_its_commands_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    (content,) = blocks(PAGE, "toml")
-    (tmp_path / "cellulus.toml").write_text(content)
+    for name, content in zip(("cellulus", "stardist"), blocks(PAGE, "toml"), strict=True):
+        (tmp_path / f"{name}.toml").write_text(content)
     commands = [line for block in blocks(PAGE, "sh") for line in block.splitlines()]
-    assert len(commands) == 4
+    assert len(commands) == 6
     for command in commands:
         program, *arguments = shlex.split(command)
         assert program == "track"
         assert main(arguments) == 0, f"{command}: {capsys.readouterr().err}"
     assert (tmp_path / "result" / "tracks.csv").is_file()
+    assert (tmp_path / "shapes" / "segment.json").is_file()

@@ -9,6 +9,7 @@ torch = pytest.importorskip("torch", reason="networks need the extra learn")
 from autoencoder_cases import copy_model  # noqa: E402
 from cellulus_cases import PAIRS, SEGMENT, SHORT, TINY, disc_movie, volumes  # noqa: E402
 
+from embeddings.cellulus_crops import PairSampling  # noqa: E402
 from embeddings.methods.cellulus import embed_cellulus, load_cellulus, train_cellulus  # noqa: E402
 from embeddings.nets.errors import ModelError  # noqa: E402
 from tracker.errors import ConfigError, MovieError  # noqa: E402
@@ -55,16 +56,20 @@ def test_a_model_of_other_axes(trained):
     )
 
 
+CROP = (
+    "crop_px must be {} or larger by a multiple of 2, as the network halves the image and loses 8 px on each side, and "
+    "pairs of pixels need {} px of the rest; found {}. Nearest is {}; less is possible with a smaller pair_radius_px"
+)
+
+
 @pytest.mark.parametrize(
     ("given", "message"),
     [
         ({"temperature": 0.0}, "temperature must be positive and offset_weight at least 0, found 0 and 1e-05"),
-        ({"crop_px": (41,)},
-         "crop_px must be 18 or larger by a multiple of 2, as the network halves the image and loses 8 px on each side"
-         "; found 41. Nearest is 40"),
-        ({"crop_px": (8,)},
-         "crop_px must be 18 or larger by a multiple of 2, as the network halves the image and loses 8 px on each side"
-         "; found 8. Nearest is 18"),
+        ({"crop_px": (41,)}, CROP.format(28, 12, 41, 40)),
+        ({"crop_px": (8,)}, CROP.format(28, 12, 8, 28)),
+        ({"crop_px": (26,)}, CROP.format(28, 12, 26, 28)),  # the network would take it
+        ({"crop_px": (26,), "pairs": PairSampling(0.1, 10.0)}, CROP.format(36, 20, 26, 36)),
         ({"crop_px": (40, 40, 40)}, "crop_px needs one number, or 2, found [40, 40, 40]"),
     ],
 )  # fmt: skip

@@ -11,6 +11,7 @@ import pytest
 from command_line import refused, track, write_walk
 
 from tracker import __version__
+from tracker.config_scores import TRAINED_METHODS
 from tracker.errors import NoSolutionError, PinConflictError
 
 CONFIG = '[data]\nimages = "images"\nsegmentation = "masks"\n'
@@ -129,6 +130,26 @@ def test_help(capsys, command):
     assert "Usage: track" in output.out
     for option in ["--quiet", "-q", "--verbose", "-v"] if command else COMMANDS:
         assert option in output.out
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("train", "Train a network and write its model folder, for [associations] or [embeddings] model."),
+        ("embed", "Model folder (sam: file); default [associations] or [embeddings] model."),
+        ("segment", "Find the objects in images and write a mask per frame, for [data] segmentation."),
+    ],
+)
+def test_help_names_sections(capsys, command, told):
+    assert track(command, "--help") == 0
+    assert told in " ".join(capsys.readouterr().out.split())
+
+
+def test_help_names_what_is_trained(capsys):
+    assert track("train", "--help") == 0
+    told = " ".join(capsys.readouterr().out.split())
+    assert f" {', '.join(TRAINED_METHODS[:-1])} or stardist. [required]" in told
+    assert "sam" not in TRAINED_METHODS
 
 
 # ---- messages

@@ -10,13 +10,13 @@ import tifffile
 torch = pytest.importorskip("torch", reason="networks need the extra learn")
 
 from command_line import refused, track, write_movie  # noqa: E402
-from learning_files import CONFIG, LOOKS_TERM, about, setting, trained_cells, weights  # noqa: E402
+from learning_files import CONFIG, LOOKS_TERM, about, counted_embeddings, setting, trained_cells, weights  # noqa: E402
 
 from embeddings.table import NodeEmbeddings  # noqa: E402
 from embeddings.training import pace  # noqa: E402
-from tracker.config_scores import DETECTION_METHODS  # noqa: E402
-from tracker.learning import detection_methods, scores  # noqa: E402
+from tracker.config_scores import DETECTION_METHODS, TRAINED_METHODS  # noqa: E402
 from tracker.learning.detection_methods import METHODS, Method  # noqa: E402
+from tracker.learning.train import METHODS as TRAINING  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -43,6 +43,8 @@ def told(section, **keys):
 
 def test_the_config_names_every_method():
     assert tuple(METHODS) == DETECTION_METHODS
+    untrained = [method for method, one in METHODS.items() if one.train is None]
+    assert set(TRAINED_METHODS) == set(TRAINING) - set(untrained)
 
 
 def test_a_method_whose_model_comes_from_elsewhere(capsys, monkeypatch):
@@ -56,11 +58,10 @@ def test_a_method_whose_model_comes_from_elsewhere(capsys, monkeypatch):
         return NodeEmbeddings(key, np.full((len(key), 2), shade, np.float32), "reid")
 
     entry = Method(embed, None, (), lambda config: {"shade": config.solver.seed})
-    monkeypatch.setattr(detection_methods, "METHODS", {**METHODS, "reid": entry})
-    monkeypatch.setattr("tracker.learning.train.OF_DETECTIONS", {**METHODS, "reid": entry})
+    monkeypatch.setitem(METHODS, "reid", entry)
     refused(
         capsys,
-        "reid is not trained here: give [embeddings] method = 'reid' and, as model, weights that were published for it",
+        'reid is not trained here: give [embeddings] method = "reid" and, as model, weights that were published for it',
         "train", "reid", "config.toml", "-o", "new",
     )  # fmt: skip
     Path("public.pth").write_bytes(b"weights")
@@ -136,8 +137,7 @@ def test_how_often_held_out_frames_are_looked_at():
 @pytest.mark.parametrize(("method", "model", "channels"), [("maester", "textures", 16), ("tap", "arrow", 4)])
 def test_vectors_price_links(monkeypatch, method, model, channels):
     """Computed once by track run, kept, and used again; the same as by hand."""
-    calls, real = [], scores.embed_detections
-    monkeypatch.setattr(scores, "embed_detections", lambda *given: calls.append(1) or real(*given))
+    calls = counted_embeddings(monkeypatch)
     Path("run.toml").write_text(f'{CONFIG}\n[embeddings]\nmethod = "{method}"\nmodel = "{model}"\n{LOOKS_TERM}')
     assert track("check", "run.toml", "-q") == 0
     for name in ("one", "two"):
@@ -279,7 +279,7 @@ def test_nan_in_the_images_of_a_run(capsys):
 def test_a_training_for_a_gpu_is_refused(capsys, monkeypatch, method):
     monkeypatch.setattr(pace, "_SECONDS", 0.0)
     section = "autoencoder" if method == "attrackt" else method
-    given = ("train", method, "config.toml", "-o", "long", *told(section, steps=10**9))
+    given = ("train", method, "config.toml", "-o", "long", "-q", *told(section, steps=10**9))
     assert track(*given) == 2
     error = capsys.readouterr().err
     assert error.startswith("error: on this CPU the training would take about ")

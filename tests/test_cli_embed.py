@@ -11,8 +11,9 @@ torch = pytest.importorskip("torch", reason="networks need the extra learn")
 from command_line import refused, track, tree  # noqa: E402
 from learning_files import ASSOCIATIONS, EMBEDDINGS, GIVE_VECTORS, KNOWN, cells, setting, trained_cells  # noqa: E402
 
+from embeddings.inference import time_left  # noqa: E402
 from embeddings.methods import load  # noqa: E402
-from embeddings.table import Associations, NodeEmbeddings  # noqa: E402
+from embeddings.table import Associations, DetectionScores, NodeEmbeddings  # noqa: E402
 from tracker.learning import scores  # noqa: E402
 
 
@@ -71,6 +72,24 @@ def test_vectors_of_detections(capsys, method, model):
     assert np.isfinite(table.vector).all()
     made = cells()
     assert table.key.tolist() == np.column_stack([made.nuclei.frame, made.label]).tolist()
+
+
+@pytest.mark.parametrize(
+    ("method", "model", "said"),
+    [
+        ("autoencoder", "looks", "the network"), ("reid", "views", "the network"), ("maester", "textures", "MAESTER"),
+        ("tap", "arrow", "time arrow prediction"),
+    ],
+)  # fmt: skip
+def test_a_long_wait_is_announced(capsys, monkeypatch, method, model, said):
+    monkeypatch.setattr(time_left, "_LONG_SECONDS", 0.0)
+    given = (*setting("embeddings.device", "cpu"), *setting("embeddings.model", model))
+    assert track("embed", method, "config.toml", *given) == 0
+    told = [line for line in capsys.readouterr().err.split("WARNING") if line.strip()]
+    assert len(told) == (2 if method == "tap" else 1)  # its division scores are a second turn
+    assert all(" ".join(line.split()).startswith(f"{said} takes ") for line in told)
+    assert all(" per frame on cpu, so another " in " ".join(line.split()) for line in told)
+    assert all(line.split()[-3:] == ["for", "5", "frames"] for line in told)
 
 
 def test_every_method_of_links(capsys):
@@ -161,6 +180,28 @@ def test_a_table_from_elsewhere_is_replaced_on_request_only(capsys):
     assert len(Associations.load(Path("result.associations.npz")).score) == 1
     assert track(*given, "model", "--overwrite", "-q") == 0
     assert len(Associations.load(Path("result.associations.npz")).score) == 120
+
+
+def test_a_table_beside_is_not_replaced_unasked(capsys):
+    """Neither scores of another program nor those of an earlier command; and no features without scores are left."""
+    given = ("embed", "tap", "config.toml", "--model", "arrow", "-q", "-o", "y.npz")
+    DetectionScores(np.array([[0, 1]]), np.ones(1, np.float32)).save(Path("y.division_scores.npz"))
+    message = "y.division_scores.npz exists already. Name another --output, or replace it with --overwrite"
+    refused(capsys, message, *given)
+    assert track(*given, "--overwrite") == 0
+    assert len(DetectionScores.load(Path("y.division_scores.npz")).score) == 38
+    Path("y.npz").unlink()
+    refused(capsys, message, *given)
+
+
+def test_features_are_not_written_where_scores_cannot_be(capsys):
+    DetectionScores(np.array([[0, 1]]), np.ones(1, np.float32)).save(Path("result.division_scores.npz"))
+    message = (
+        "result.division_scores.npz holds scores that came from elsewhere, and would be replaced by the model's. Leave "
+        "out model to use them, or let path name another file"
+    )
+    refused(capsys, message, "embed", "tap", "config.toml", "--model", "arrow")
+    assert track("embed", "tap", "config.toml", "--model", "arrow", "-q", "--overwrite") == 0
 
 
 def test_a_public_name(capsys, monkeypatch):

@@ -86,7 +86,7 @@ def test_another_upsampler_under_the_same_name_is_noticed():
 
 def test_it_is_not_trained_here(capsys):
     message = (
-        "sam is not trained here: give [embeddings] method = 'sam' and, as model, weights that were published for it"
+        'sam is not trained here: give [embeddings] method = "sam" and, as model, weights that were published for it'
     )
     refused(capsys, message, "train", "sam", "config.toml", "-o", "model")
 

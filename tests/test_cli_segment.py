@@ -1,7 +1,6 @@
 """track segment: from images and a model to masks, and on to tracks."""
 
 import json
-import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,40 +9,11 @@ import tifffile
 
 torch = pytest.importorskip("torch", reason="networks need the extra learn")
 
-from cellulus_cases import discs  # noqa: E402
-from command_line import refused, track, write_movie  # noqa: E402
+from command_line import refused, track  # noqa: E402
+from segment_files import CONFIG, RUN, about, masks, segment_files  # noqa: E402
 
+from tracker.config import load_config  # noqa: E402
 from tracker.learning import segment as segmenting  # noqa: E402
-
-CONFIG = """
-[data]
-images = "01"
-
-[training]
-device = "cpu"
-threads = 1
-
-[cellulus]
-object_size_px = 22
-zoom = 1.0
-channels = 3
-growth = 2
-features = 4
-crop_px = 40
-batch_size = 2
-steps = 3
-pair_radius_px = 6.0
-noise_repeats = 1
-refinement = "nucleus"
-smallest_share = 0.02
-
-[costs]
-preset = "attrackt"
-
-[solver]
-threads = 1
-"""
-RUN = ("segment", "cellulus", "config.toml", "--model", "model", "-o", "masks")
 
 
 @pytest.fixture(autouse=True)
@@ -56,24 +26,8 @@ def _threads():
 
 @pytest.fixture
 def place(tmp_path, monkeypatch, tmp_path_factory):
-    """The current folder: images, true masks, a config, and a model of three steps."""
-    shared = tmp_path_factory.getbasetemp() / "segment_files"
-    if not (shared / "model" / "model.json").exists():
-        images, masks = discs(0, 4)
-        write_movie(shared / "01", *(images.read(t) for t in range(4)))
-        write_movie(shared / "true", *(masks.read(t) for t in range(4)))
-        (shared / "config.toml").write_text(CONFIG)
-        assert track("train", "cellulus", shared / "config.toml", "-o", shared / "model", "-q") == 0
-    monkeypatch.chdir(shutil.copytree(shared, tmp_path / "place"))
-    return Path()
-
-
-def about(folder="masks"):
-    return json.loads((Path(folder) / "segment.json").read_text())
-
-
-def masks(folder="masks"):
-    return {path.name: path.read_bytes() for path in sorted(Path(folder).glob("*.tif"))}
+    """The current folder: what `segment_files` writes."""
+    monkeypatch.chdir(segment_files(tmp_path_factory, tmp_path / "place"))
 
 
 def test_from_images_to_tracks(place, capsys):
@@ -102,7 +56,7 @@ def test_what_is_kept_beside_the_masks(place):
     found = about()
     assert found["method"] == "cellulus"
     assert found["settings"]["object_size_px"] == 22
-    assert found["settings"]["noise"]["repeats"] == 1
+    assert (found["settings"]["noise_repeats"], found["settings"]["noise_share"]) == (1, 0.01)
     assert found["settings"]["seed"] == 0
     assert {"numpy", "torch", "pintrack"} <= set(found["versions"])
     assert list(found["frames"]) == ["0", "1", "2", "3"]
@@ -119,67 +73,24 @@ def test_json_and_quiet(place, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_the_same_again_and_what_is_done_is_kept(place, capsys, monkeypatch):
+def test_accuracy_is_that_of_the_frames_chosen(place, capsys):
     assert track(*RUN, "-q") == 0
-    first = masks()
-    Path("masks/mask001.tif").unlink()
-    seen = []
-    real = segmenting.segment_step
-    monkeypatch.setattr(segmenting, "segment_step", lambda *args: seen.append(args[2]) or real(*args))
-    assert track(*RUN) == 0
-    assert seen == [1]
-    assert "4 in " in capsys.readouterr().out
-    assert masks() == first
-    image = tifffile.imread("01/t002.tif")
-    tifffile.imwrite("01/t002.tif", image[::-1].copy(), photometric="minisblack")
-    assert track(*RUN, "--json") == 0
-    assert json.loads(capsys.readouterr().out)["kept"] == 3
-    assert seen == [1, 2]
-    assert masks()["mask002.tif"] != first["mask002.tif"]
+    assert track(*RUN, "--truth", "true", "--set", "data.frames=[0, 2]", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert (found["frames"], found["accuracy"]["frames"]) == (2, 2)
+    assert found["accuracy"]["found"] == found["objects"]
 
 
-def test_ctrl_c_keeps_what_is_done(place, capsys, monkeypatch):
-    real = segmenting.segment_step
-
-    def pressed(network, frames, step, *rest):
-        if step == 2:
-            raise KeyboardInterrupt
-        return real(network, frames, step, *rest)
-
-    monkeypatch.setattr(segmenting, "segment_step", pressed)
-    assert track(*RUN) == 1
-    assert capsys.readouterr().err == (
-        "error: interrupted; the masks of 2 frames are in masks, and the same command goes on from there\n"
-    )
-    assert list(masks()) == ["mask000.tif", "mask001.tif"]
-    assert not list(Path("masks").glob(".*"))
-    monkeypatch.setattr(segmenting, "segment_step", real)
-    assert track(*RUN, "--json") == 0
-    assert json.loads(capsys.readouterr().out)["kept"] == 2
-
-
-def test_other_settings_do_not_mix(place, capsys):
-    assert track(*RUN, "-q") == 0
-    other = (*RUN, "--set", "cellulus.refinement=cell")
-    refused(
-        capsys,
-        "the masks in masks were made otherwise (refinement differs). Name another --output, or replace them with "
-        "--overwrite",
-        *other,
-    )
-    assert track(*other, "--overwrite", "--json") == 0
-    assert json.loads(capsys.readouterr().out)["kept"] == 0
-    assert about()["settings"]["refinement"] == "cell"
-
-
-def test_foreign_folders_are_left_alone(place, capsys):
-    refused(
-        capsys,
-        "true holds t000.tif, t001.tif, t002.tif, t003.tif, which no segmentation left there (no usable segment.json). "
-        "Name another --output, or empty this folder yourself",
-        *RUN[:-1], "true", "--overwrite",
-    )  # fmt: skip
-    refused(capsys, "masks need a folder, but config.toml is a file. Name another --output", *RUN[:-1], "config.toml")
+def test_what_is_told_on_the_way(place):
+    told = []
+    given = ("cellulus", load_config(Path("config.toml")), Path("model"), Path("masks"))
+    segmenting.segment_movie(*given, progress=told.append)
+    assert told[0] == "segmenting frame 1 of 4"
+    assert [stage.split(",")[0] for stage in told] == [f"segmenting frame {step} of 4" for step in (1, 2, 3, 4)]
+    assert all(stage.endswith(" s left") for stage in told[1:])
+    told.clear()
+    segmenting.segment_movie(*given, truth=Path("true"), progress=told.append)
+    assert told == ["comparing with the truth"]
 
 
 def test_frames_with_nothing_in_them(place, capsys):
@@ -262,7 +173,11 @@ def test_keys_that_are_refused(place, capsys, setting, message):
 
 
 def test_a_model_and_a_method(place, capsys):
-    refused(capsys, "there is no method 'cellpose' to segment with. Known: cellulus", "segment", "cellpose", *RUN[2:])
+    refused(
+        capsys,
+        "there is no method 'cellpose' to segment with. Known: cellulus, stardist",
+        "segment", "cellpose", *RUN[2:],
+    )  # fmt: skip
     refused(
         capsys,
         "01 holds no model written by pintrack: model.json is missing. Name a folder that `track train` wrote",

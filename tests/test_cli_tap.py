@@ -137,6 +137,21 @@ def test_discs_of_points():
         assert not np.allclose(getattr(one, held), getattr(other, held))
 
 
+def test_the_model_of_the_division_scores_is_enough(capsys):
+    """No need to name it a second time; [embeddings] goes before it."""
+    assert track("embed", "tap", "run.toml", "-q") == 0
+    assert len(NodeEmbeddings.load(Path("result.embeddings.npz")).vector) == 38
+    assert DetectionScores.load(Path("result.division_scores.npz")).provenance["model"] == "arrow"
+    refused(
+        capsys,
+        "which model? Give --model FOLDER, or [embeddings] or [division_scores] model in the config",
+        "embed", "tap", "config.toml",
+    )  # fmt: skip
+    Path("run.toml").write_text(CONFIG + SCORES + TERM + EMBEDDINGS)
+    message = "division_scores needs a model of tap, but looks was made by autoencoder: name another model"
+    refused(capsys, message, "embed", "tap", "run.toml")
+
+
 # ---- track run
 
 

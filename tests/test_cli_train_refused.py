@@ -8,7 +8,9 @@ import pytest
 torch = pytest.importorskip("torch", reason="networks need the extra learn")
 
 from command_line import refused, track, tree  # noqa: E402
-from learning_files import GIVE_VECTORS, KNOWN, TRUTH, about, trained_cells, weights, write_cells  # noqa: E402
+from learning_files import GIVE_VECTORS, TRUTH, about, trained_cells, weights, write_cells  # noqa: E402
+
+from tracker.config_scores import TRAINED_METHODS  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +33,7 @@ def place(tmp_path, monkeypatch):
     monkeypatch.chdir(write_cells(tmp_path / "place"))
 
 
-NO_METHOD = f"there is no method 'atrackt' to train. Known: {KNOWN}"
+NO_METHOD = f"there is no method 'atrackt' to train. Known: {', '.join(TRAINED_METHODS)}"
 
 
 @pytest.mark.parametrize(

@@ -56,8 +56,8 @@ FULL = {
     },
     "features": {"overlap_shift": [-1, 4], "flow": "neighbors"},
     "embeddings": {"path": "e.npz", "method": "reid", "model": "m", "device": "cpu"},
-    "associations": {"path": "a.npz", "property": "p", "method": "attrackt", "model": "m", "fuse": "reid", "variants": 1,
-                     "competition": "both", "threshold": 0.05, "device": "cpu"},
+    "associations": {"path": "a.npz", "property": "p", "method": "attrackt", "model": "m", "fuse": "reid",
+                     "variants": 1, "competition": "both", "threshold": 0.05, "device": "cpu"},
     "division_scores": {"path": "d.npz", "model": "m", "probe": False, "device": "cpu"},
     "training": {"movies": ["a.toml", "b.toml"], "steps": 7, "device": "cuda", "learning_rate": 1e-7},
     "windows": {"n_frames": 4, "augment": 3},
@@ -69,6 +69,7 @@ FULL = {
     "tap": {"gaps_frames": [1, 3], "frame_scale": [0.95, 1.05], "evidence": "change"},
     "sam": {"aggregation": "centroid", "zoom": 2.0, "overlap": 0.5, "upsampler": "anyup", "upsampler_path": "u.pt"},
     "cellulus": {"object_size_px": 22.5, "zoom": [2, 1, 1], "crop_px": 80, "bandwidth_px": 9.0, "bend": False},
+    "stardist": {"pseudo": "found", "sparse": "drawn", "unknown_label": 99, "contrast": [0.5, 2.0], "vary": False},
     "attrackt": {"autoencoder": "ae", "standardise": True},
     "trackastra": {"start": "m"},
     "finetune": {"start": "m", "unsupervised": False},
@@ -99,7 +100,7 @@ def test_a_config_goes_through_json(content):
 def test_full_names_every_key():
     optional = {"data": {"points"}, "associations": {"geff"}}  # excluded by segmentation, by path
     # Long, and all of numbers and words.
-    learning = set(vars(config_learning)) | set(vars(config_dense)) | {"Ascent", "Cellulus", "Tuning"}
+    learning = set(vars(config_learning)) | set(vars(config_dense)) | {"Ascent", "Cellulus", "Stardist", "Tuning"}
     for name, described in Config.model_fields.items():
         model = next(iter(get_args(described.annotation)), described.annotation)
         if model.__name__ not in learning:

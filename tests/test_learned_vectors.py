@@ -1,6 +1,7 @@
 """A model in [embeddings]; and what else a model in the config is good for."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,22 @@ import tifffile
 torch = pytest.importorskip("torch", reason="networks need the extra learn")
 
 from command_line import refused, track  # noqa: E402
-from learning_files import ASSOCIATIONS, CONFIG, EMBEDDINGS, LOOKS_TERM, setting, trained_cells  # noqa: E402
+from learning_files import (  # noqa: E402
+    ASSOCIATIONS,
+    CONFIG,
+    EMBEDDINGS,
+    LOOKS_TERM,
+    counted_embeddings,
+    setting,
+    trained_cells,
+)
 
 from embeddings.table import Associations, NodeEmbeddings  # noqa: E402
 from tracker.config import load_config, make_config  # noqa: E402
-from tracker.learning import scores  # noqa: E402
+from tracker.errors import ConfigError  # noqa: E402
+from tracker.learning.dense_methods import maester_options  # noqa: E402
+from tracker.learning.embedder import Embedder  # noqa: E402
+from tracker.learning.movies import learning_movie  # noqa: E402
 from tracker.pins import PinRow, read_pins  # noqa: E402
 from tracker.session import Session  # noqa: E402
 from tracker.tuning.tuned_config import moved  # noqa: E402
@@ -40,9 +52,7 @@ def _place(tmp_path, monkeypatch, tmp_path_factory):
 @pytest.fixture
 def asked(monkeypatch):
     """How many movies were embedded."""
-    calls, real = [], scores.embed_detections
-    monkeypatch.setattr(scores, "embed_detections", lambda *given: calls.append(1) or real(*given))
-    return calls
+    return counted_embeddings(monkeypatch)
 
 
 # ---- vectors
@@ -98,6 +108,17 @@ def test_vectors_from_elsewhere_are_not_replaced(capsys):
     )
     for command in ("run", "check"):
         refused(capsys, message, command, "config.toml")
+
+
+def test_what_checks_a_model_is_what_embeds():
+    """Also for a tracking model that asks for the vectors: cells that its embedder cannot see are told beforehand."""
+    given = load_config(Path("config.toml"))
+    options = {**maester_options(given), "zoom": 5.0}
+    asked = Embedder("maester", Path("textures"), options, "cpu", Path("e.npz"))
+    for ask in (asked.check, lambda movie: asked.table(given, movie, lambda stage: None)):
+        with pytest.raises(ConfigError, match=r"01_SEG are 46\.2 px across at zoom 5: .* Set zoom = 0\.65, or other"):
+            ask(learning_movie(given))
+    replace(asked, options=maester_options(given)).check(learning_movie(given))
 
 
 # ---- what a model in the config is good for
@@ -156,11 +177,16 @@ def test_paths_of_models_move_with_a_tuned_config(tmp_path):
             "attrackt": {"autoencoder": "looks"},
             "trackastra": {"start": "general_2d"},
             "finetune": {"start": "model"},
+            "sam": {"upsampler_path": "anyup.pth"},
+            "ascent": {"dino": "dino.pth"},
+            "stardist": {"pseudo": "masks", "sparse": "drawn"},
             "training": {"movies": ["points.toml"]},
         }
     )
     found = moved(given, Path("inside"))
     assert found.associations.model == found.finetune.start == "../model"
     assert found.embeddings.model == found.attrackt.autoencoder == "../looks"
+    assert (found.sam.upsampler_path, found.ascent.dino) == ("../anyup.pth", "../dino.pth")
+    assert (found.stardist.pseudo, found.stardist.sparse) == ("../masks", "../drawn")
     assert found.trackastra.start == "general_2d"  # no folder here: a public name
     assert found.training.movies == ("../points.toml",)

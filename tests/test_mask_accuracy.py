@@ -49,6 +49,14 @@ def test_only_shared_frames_are_compared():
     assert (result.frames, result.found, result.true) == (2, 2, 1)
 
 
+def test_chosen_frames_are_compared():
+    found, true = movie("11", "22", "33"), movie("11", "..", "33", name="true")
+    result = mask_accuracy(found, true, frames=np.array([1, 2, 7]))
+    assert (result.frames, result.found, result.true, result.hits) == (2, 2, 1, 1)
+    with pytest.raises(TruthError, match=r"share no frame with those found \(t = 0 to 1\)"):
+        mask_accuracy(found, movie("11", name="true", first=2), frames=np.array([0, 1]))
+
+
 def test_overlaps_are_those_of_a_slow_loop():
     rng = np.random.default_rng(0)
     found, true = rng.integers(0, 6, (20, 20)) * 1000, rng.integers(0, 5, (20, 20))

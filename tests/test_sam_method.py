@@ -16,7 +16,7 @@ from sam_cases import checkpoint  # noqa: E402
 from upsampler_cases import Bilinear, Guided, saved  # noqa: E402
 
 from embeddings.frame_images import FrameImages  # noqa: E402
-from embeddings.methods import sam  # noqa: E402
+from embeddings.inference import time_left  # noqa: E402
 from embeddings.methods.sam import embed_sam  # noqa: E402
 from embeddings.nets.errors import ModelError  # noqa: E402
 from embeddings.nets.sam import SamEncoder, sam_input  # noqa: E402
@@ -275,12 +275,12 @@ def test_movies_that_do_not_fit(cells, small):
 
 def test_a_long_wait_is_announced(cells, small, caplog, monkeypatch):
     clock = iter(range(0, 10_000, 100))
-    monkeypatch.setattr(sam.time, "monotonic", lambda: next(clock))
-    with caplog.at_level(logging.DEBUG, logger="embeddings.methods.sam"):
+    monkeypatch.setattr(time_left.time, "monotonic", lambda: next(clock))
+    with caplog.at_level(logging.DEBUG, logger="embeddings.inference.time_left"):
         embed_sam(small, cells, device="cpu")
     assert caplog.messages[:3] == [
         "SAM: frame 1 of 6",
-        "SAM takes 100 s per frame on cpu, so another 8 minutes for 6 frames",
+        "SAM takes 100 s per frame on cpu, so another 8 minutes for 5 frames",
         "SAM: frame 2 of 6",
     ]
     assert len(caplog.messages) == 7

@@ -15,6 +15,7 @@ from tracker.load_result import load_tracks
 from tracker.pipeline import run
 from tracker.prepare import Stopwatch, prepare
 from tracker.sequential import SequentialSettings, sequential_links
+from tracker.sequential_run import sequential_notes
 from tracker.simulate import SimulatedMovie, SimulationSettings, simulate
 from tracker.simulate_files import write_movie
 
@@ -118,6 +119,40 @@ def test_the_command_line(movie, tmp_path, capsys):
     assert 'note: solver.method = "sequential": no divisions, no margins' in " ".join(shown.err.split())
     assert main(["run", str(config), "--output", str(tmp_path / "again"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["status"] == "unproven"
+
+
+def test_what_is_set_and_not_used_is_named(movie, tmp_path, capsys):
+    _, folder, _ = movie
+    config = folder / "much.toml"
+    config.write_text(
+        '[data]\nsegmentation = "01_SEG"\n[embeddings]\npath = "vectors.npz"\n[solver]\nmethod = "sequential"\n'
+        "gap = 0.1\n[candidates]\nneighbors = 5\n"
+        '[costs]\npreset = "none"\n[[costs.terms]]\non = "link"\nfeature = "distance"\n'
+        '[output]\nmargins = "none"\n'
+    )
+    unused = "not used: [candidates], [costs], 1 cost term, solver.gap, output.margins"
+    assert main(["check", str(config), "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["notes"][:2] == [
+        'solver.method = "sequential": the run goes by [embeddings] alone, and looks at none of the candidates, costs '
+        "and features that are listed here",
+        unused,
+    ]
+    assert main(["run", str(config), "--output", str(tmp_path / "result"), "-q"]) == 0
+    assert report_of(tmp_path / "result")["notes"][1:] == [unused]
+
+
+def test_terms_and_scores_are_counted(movie):
+    content = {
+        "data": {"segmentation": "01_SEG"},
+        "associations": {"path": "a.npz"},
+        "division_scores": {"path": "d.npz"},
+        "features": {"overlap_shift": "drift"},
+        "costs": {"terms": [{"on": "link", "feature": "distance"}, {"on": "link", "feature": "overlap"}]},
+    }
+    assert sequential_notes(make_config(content)) == [
+        "not used: [features], [associations], [division_scores], 2 cost terms"
+    ]
+    assert sequential_notes(make_config(content_of(Path("result")))) == []
 
 
 @pytest.mark.parametrize("command", [["run"], ["check"]])

@@ -17,7 +17,7 @@ class _Section(BaseModel):
 
 
 class Training(_Section):
-    """The training loop of tracking transformers; auto-encoders have their own numbers."""
+    """The training loop of tracking transformers; other networks have their own numbers, in their sections."""
 
     movies: tuple[str, ...] = ()
     """Configs of further movies to learn from: their [data]; finetune: how they are tracked, and their pins, too."""
@@ -61,7 +61,7 @@ class Windows(_Section):
     crop_px: Count = 256
     """Side of the square crops in training; 0 = whole frames."""
     least_cells: NotNegative = 8.0
-    """Crops, shift_px and network.cutoff_px grow together until a crop holds so many cells a frame; 0 = never."""
+    """Crops, shift_px and network.cutoff_px grow until a crop of the most crowded movie holds so many; 0 = never."""
     max_tokens: Count = 2048
     """Most detections of a window in training; 0 = no limit."""
     batch_size: Least1 = 8

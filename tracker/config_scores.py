@@ -11,6 +11,13 @@ LinkMethod = Literal["attrackt", "trackastra", "finetune"]
 DetectionMethod = Literal["autoencoder", "reid", "maester", "tap", "sam", "cellulus", "ascent"]
 LINK_METHODS: tuple[str, ...] = get_args(LinkMethod)
 DETECTION_METHODS: tuple[str, ...] = get_args(DetectionMethod)
+#: Of the latter, those whose weights others have published; and what `track train` knows, with what makes masks alone.
+PUBLISHED_METHODS = ("sam",)
+TRAINED_METHODS = (
+    *LINK_METHODS,
+    *(method for method in DETECTION_METHODS if method not in PUBLISHED_METHODS),
+    "stardist",
+)
 
 
 class _Section(BaseModel):

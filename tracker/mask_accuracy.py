@@ -38,9 +38,12 @@ class MaskAccuracy:
         return asdict(self)
 
 
-def mask_accuracy(found: Movie, true: Movie, *, iou: float = IOU) -> MaskAccuracy:
+def mask_accuracy(
+    found: Movie, true: Movie, *, iou: float = IOU, frames: NDArray[np.int64] | None = None
+) -> MaskAccuracy:
     """Compare the frames that both movies have.
 
+    frames: numbers of those to compare, of the ones found; None = all.
     iou: at least 0.5: below it an object could match two. Raises ConfigError for it, TruthError where shapes differ or
     no frame is shared.
     """
@@ -51,11 +54,12 @@ def mask_accuracy(found: Movie, true: Movie, *, iou: float = IOU) -> MaskAccurac
             f"the masks found and the true ones must have one shape; found {found.shape} in {found.name} and "
             f"{true.shape} in {true.name}"
         )
-    shared = np.intersect1d(found.frames, true.frames)
+    own = found.frames if frames is None else np.intersect1d(found.frames, frames)
+    shared = np.intersect1d(own, true.frames)
     if not len(shared):
         raise TruthError(
             f"the true masks {true.name} (t = {true.frames[0]} to {true.frames[-1]}) share no frame with those found "
-            f"(t = {found.frames[0]} to {found.frames[-1]}). Give the truth of this movie"
+            f"(t = {own[0]} to {own[-1]}). Give the truth of this movie"
         )
     counts = np.zeros(3, np.int64)
     jaccard = 0.0

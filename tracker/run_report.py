@@ -13,6 +13,7 @@ from tracker.ilp.problem import Solution
 from tracker.lineage import Lineage
 from tracker.notes import notes_of
 from tracker.prepare import Prepared
+from tracker.sequential_run import sequential_notes
 
 _VERSIONS = ("numpy", "scipy", "highspy", "networkx", "scikit-image", "tifffile", "zarr", "geff", "ilpy", "traccuracy")
 
@@ -73,7 +74,8 @@ def make_sequential_report(config: Config, lineage: Lineage, seconds: dict[str, 
             "pins_unanswered": 0,
         },
         "notes": [
-            'solver.method = "sequential": no divisions, no margins, and nothing is proven; for comparison with "ilp"'
+            'solver.method = "sequential": no divisions, no margins, and nothing is proven; for comparison with "ilp"',
+            *sequential_notes(config),
         ],
         "statistics": {},
         "measured": None,

@@ -1,13 +1,16 @@
 """A run with the sequential tracker in the place of the integer program."""
 
 import numpy as np
+from pydantic import BaseModel
 
-from tracker.config import Config
+from tracker.config import Config, CostSettings, Solving
 from tracker.config_sequential import Sequential
 from tracker.errors import ConfigError
 from tracker.lineage import Lineage, make_lineage
 from tracker.prepare import Inputs, Stopwatch, embeddings_of, read_inputs
 from tracker.sequential import SequentialSettings, sequential_links
+
+_UNUSED_SECTIONS = ("candidates", "features", "associations", "division_scores")
 
 
 def check_sequential(config: Config) -> None:
@@ -24,6 +27,25 @@ def check_sequential(config: Config) -> None:
             'solver.method = "sequential" knows nothing of pins: leave out annotations.pins (and --pins), or set '
             'solver.method = "ilp", which honours them'
         )
+
+
+def sequential_notes(config: Config) -> list[str]:
+    """A sentence on what the config sets and the sequential tracker does not look at; none where it sets no such."""
+    unused = [f"[{name}]" for name in _UNUSED_SECTIONS if _is_set(config, name)]
+    count = len(config.costs.terms)
+    if config.costs.model_copy(update={"terms": ()}) != CostSettings():
+        unused.append("[costs]")
+    if count:
+        unused.append(f"{count} cost term{'' if count == 1 else 's'}")
+    unused += [f"solver.{key}" for key in Solving.model_fields if key != "method" and _is_set(config.solver, key)]
+    if _is_set(config.output, "margins"):
+        unused.append("output.margins")
+    return [f"not used: {', '.join(unused)}"] if unused else []
+
+
+def _is_set(section: BaseModel, key: str) -> bool:
+    """Whether a key has another value than its default."""
+    return bool(getattr(section, key) != type(section).model_fields[key].get_default())
 
 
 def track_sequentially(config: Config, watch: Stopwatch) -> tuple[Inputs, Lineage]:

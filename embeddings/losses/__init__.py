@@ -12,6 +12,7 @@ from embeddings.losses.object_centric import object_centric_loss
 from embeddings.losses.parental_softmax import Normalisation, parental_log_softmax, parental_softmax
 from embeddings.losses.reconstruction import ReconstructionLoss, ResidualMLP
 from embeddings.losses.reid import reid_loss
+from embeddings.losses.star_shapes import mixed_star_loss, star_loss
 from embeddings.losses.time_arrow import time_arrow_loss
 from embeddings.losses.transitive import transitive_loss
 
@@ -20,11 +21,13 @@ __all__ = [
     "ReconstructionLoss",
     "ResidualMLP",
     "association_loss",
+    "mixed_star_loss",
     "nt_xent",
     "object_centric_loss",
     "parental_log_softmax",
     "parental_softmax",
     "reid_loss",
+    "star_loss",
     "time_arrow_loss",
     "transitive_loss",
 ]

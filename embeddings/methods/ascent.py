@@ -15,7 +15,8 @@ from embeddings.ascent_augment import AscentAugmentation
 from embeddings.ascent_frames import NOUN, AscentFrames
 from embeddings.ascent_source import FrameSizes, ViewSource
 from embeddings.frame_images import FrameImages
-from embeddings.learning_movie import LearningMovie
+from embeddings.inference.time_left import timed
+from embeddings.learning_movie import LearningMovie, about_movie
 from embeddings.losses.nt_xent import Negatives, nt_xent
 from embeddings.nets.ascent import AscentBatch, AscentNetwork, seeded_ascent
 from embeddings.nets.ascent_config import AscentConfig
@@ -117,7 +118,7 @@ def train_ascent(
         memory_keys="max_detections, batch_size, width or depth",
     )
     about = [
-        {**_about(movie), "detections": len(movie.detections), "held_out_frames": held}
+        {**about_movie(movie), "detections": len(movie.detections), "held_out_frames": held}
         for movie, held in zip(movies, source.held_out_frames(), strict=True)
     ]
     provenance = {
@@ -176,11 +177,12 @@ def embed_ascent(
     network.to(chosen)
     view = frames.plain_view()
     vector = np.zeros((len(found), network.config.embedding), np.float32)
+    steps = np.flatnonzero(np.diff(found.starts)).tolist()
     with (
         torch.inference_mode(),
         memory_watched(chosen, "embedding detections", 'Embed on the CPU (device = "cpu"), or train a smaller network'),
     ):
-        for step in np.flatnonzero(np.diff(found.starts)).tolist():
+        for step in timed(steps, len(steps), NOUN, chosen):
             rows = np.arange(found.starts[step], found.starts[step + 1])
             image, place = frames.image(step), frames.place_px(rows)
             place[:, 1:] = view.from_frame(place[:, 1:])
@@ -193,14 +195,10 @@ def embed_ascent(
             compared = network.compare(torch.cat(seen), where, alone)
             vector[rows] = normalize(compared[0].float(), dim=1).cpu().numpy()
     key = np.column_stack([found.frame, found.label])
-    about = {"model": dict(provenance), "movie": _about(movie), "embedding": {"zoom": frames.zoom}}
+    about = {"model": dict(provenance), "movie": about_movie(movie), "embedding": {"zoom": frames.zoom}}
     return NodeEmbeddings(key, vector, METHOD, about)
 
 
 def frames_in_scale(movie: LearningMovie, config: AscentConfig, zoom: float) -> AscentFrames:
     """The frames of a movie whose cells, where their size is known, fit the patches. Raises as `AscentFrames`."""
     return AscentFrames(FrameImages(movie, NOUN, volumes=True), config, zoom)
-
-
-def _about(movie: LearningMovie) -> dict[str, Any]:
-    return {"name": movie.name, "digest": movie.digest, "images": movie.images.name if movie.images else None}

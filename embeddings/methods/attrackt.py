@@ -24,6 +24,7 @@ from embeddings.methods.tracking import (
     network_to_train,
     provenance,
     window_batches,
+    with_growth_note,
 )
 from embeddings.nets.model_folder import StoredModel, fill_weights, read_model_folder, write_model_folder
 from embeddings.nets.saved_transformer import save_model
@@ -144,7 +145,7 @@ def train_attrackt(
     model.cpu()
     save_reconstruction(model.reconstruction, folder)
     save_model(network, folder, about)
-    return with_collapse_note(done, model, next(iter(held_out)))
+    return with_collapse_note(with_growth_note(done, recipe), model, next(iter(held_out)))
 
 
 def with_collapse_note(done: TrainingResult, model: AttracktModel, batch: Batch) -> TrainingResult:

@@ -14,7 +14,8 @@ from embeddings.cellulus_crops import Bending, CropBatch, CropPairs, PairSamplin
 from embeddings.cellulus_frames import IDEAL_PX, NOUN, ScaledFrames, per_axis, resized
 from embeddings.frame_crops import CropSizes
 from embeddings.inference.cellulus_offsets import dense_maps
-from embeddings.learning_movie import LearningMovie
+from embeddings.inference.time_left import timed
+from embeddings.learning_movie import LearningMovie, about_movie
 from embeddings.losses.object_centric import object_centric_loss
 from embeddings.nets.cellulus import CellulusNetwork, seeded_cellulus
 from embeddings.nets.cellulus_config import MiniUNetConfig
@@ -86,8 +87,8 @@ def train_cellulus(
         )
     frames = [ScaledFrames(movie, zoom) for movie in movies]
     config = _of_images(config or MiniUNetConfig(), frames)
-    crop = _crop_shape(crop_px, config)
     pairs, sizes = pairs or PairSampling(), CropSizes(batch_size, frames_held, memory_mb)
+    crop = _crop_shape(crop_px, config, pairs)
     varied = (bending or Bending()) if bend else None
     source = CropPairs(frames, crop, config.lost_px, sizes, settings.seed, pairs=pairs, bending=varied)
 
@@ -182,10 +183,9 @@ def embed_cellulus(
     network.to(chosen)
     width = network.config.features if vector == "features" else 2 * network.config.dimensions
     table = np.zeros((len(found), width), np.float32)
-    for step in range(len(frames)):
-        if found.starts[step] == found.starts[step + 1]:
-            continue
-        seen: nn.Module = network.unet if vector == "features" else network
+    seen: nn.Module = network.unet if vector == "features" else network
+    steps = np.flatnonzero(np.diff(found.starts)).tolist()
+    for step in timed(steps, len(steps), NOUN, chosen):
         maps = dense_maps(seen, network.config, frames.image(step), chosen, tile_px=tile_px)
         maps = np.stack([resized(one, shape) for one in maps])
         pools = PixelPools(movie, step, shape, radius_px)
@@ -230,18 +230,19 @@ def _of_images(config: MiniUNetConfig, frames: Sequence[ScaledFrames]) -> MiniUN
     return MiniUNetConfig(**{**config.as_mapping(), "dimensions": found[0]})
 
 
-def _crop_shape(crop_px: tuple[int, ...], config: MiniUNetConfig) -> tuple[int, ...]:
-    """[z,] y, x of a crop. Raises ConfigError where the network cannot take it, naming the nearest it can."""
+def _crop_shape(crop_px: tuple[int, ...], config: MiniUNetConfig, pairs: PairSampling) -> tuple[int, ...]:
+    """[z,] y, x of a crop. Raises ConfigError where the network or the pairs cannot take it, naming the nearest."""
     if len(crop_px) not in (1, config.dimensions):
         raise ConfigError(f"crop_px needs one number, or {config.dimensions}, found {list(crop_px)}")
     shape = tuple(crop_px) if len(crop_px) == config.dimensions else tuple(crop_px) * config.dimensions
-    wrong = [side for side in shape if not config.fits(side)]
+    smallest = 2 * config.lost_px + math.ceil(pairs.smallest_px / config.multiple_px) * config.multiple_px
+    wrong = [side for side in shape if side < smallest or not config.fits(side)]
     if wrong:
-        smallest = 2 * config.lost_px + config.multiple_px
         near = max(smallest, wrong[0] - (wrong[0] - 2 * config.lost_px) % config.multiple_px)
         raise ConfigError(
             f"crop_px must be {smallest} or larger by a multiple of {config.multiple_px}, as the network halves the "
-            f"image and loses {config.lost_px} px on each side; found {wrong[0]}. Nearest is {near}"
+            f"image and loses {config.lost_px} px on each side, and pairs of pixels need {pairs.smallest_px} px of the "
+            f"rest; found {wrong[0]}. Nearest is {near}; less is possible with a smaller pair_radius_px"
         )
     return shape
 
@@ -252,10 +253,5 @@ def _tensors(batch: CropBatch) -> tuple[Tensor, Tensor, Tensor]:
 
 def _about(frames: ScaledFrames) -> dict[str, Any]:
     """A movie, for provenance."""
-    shape = frames.frames.images.shape
-    return {
-        "name": frames.movie.name,
-        "images": frames.name,
-        "digest": frames.digest,
-        "zoom": list(per_axis(frames.zoom, len(shape))),
-    }
+    zoom = list(per_axis(frames.zoom, len(frames.frames.images.shape)))
+    return {**about_movie(frames.movie), "digest": frames.digest, "zoom": zoom}

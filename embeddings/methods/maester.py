@@ -15,7 +15,8 @@ from embeddings.frame_images import FrameImages
 from embeddings.inference.detection_places import box_centres_px, mask_places_px
 from embeddings.inference.field_of_view import pixel_embeddings
 from embeddings.inference.mask_pixels import sample_pixels
-from embeddings.learning_movie import LearningMovie
+from embeddings.inference.time_left import timed
+from embeddings.learning_movie import LearningMovie, about_movie
 from embeddings.nets.errors import ModelError
 from embeddings.nets.mae import MaskedAutoencoder, draw_kept, masked_pixel_error, seeded_mae
 from embeddings.nets.mae_config import MaeConfig
@@ -98,7 +99,7 @@ def train_maester(
     )
     provenance = {
         "method": METHOD,
-        "movies": [{**_about(one), "frames": len(one)} for one in frames],
+        "movies": [{**about_movie(one.frames.movie), "frames": len(one)} for one in frames],
         "training": asdict(settings),
         "batch_size": batch_size,
         **done.as_mapping(),
@@ -160,7 +161,8 @@ def embed_maester(
     network.to(chosen)
     vector = np.zeros((len(found), network.config.width), np.float32)
     passes = 0
-    for step in np.flatnonzero(np.diff(found.starts)).tolist():
+    steps = np.flatnonzero(np.diff(found.starts)).tolist()
+    for step in timed(steps, len(steps), _NOUN, chosen):
         rows = np.arange(found.starts[step], found.starts[step + 1])
         if aggregation == "centroid":
             pixel, owner = frames.pixel_at(box_centres_px(found, rows)), rows - rows[0]
@@ -174,7 +176,8 @@ def embed_maester(
     how: dict[str, Any] = {"aggregation": aggregation, "zoom": frames.zoom, "fields_of_view": passes}
     if aggregation == "mask_mean":
         how |= {"pixels_per_detection": pixels_per_detection, "seed": seed}
-    return NodeEmbeddings(key, vector, METHOD, {"model": dict(provenance), "movie": _about(frames), "embedding": how})
+    about = {"model": dict(provenance), "movie": about_movie(movie), "embedding": how}
+    return NodeEmbeddings(key, vector, METHOD, about)
 
 
 def frames_in_scale(movie: LearningMovie, config: MaeConfig, zoom: float) -> ZoomedFrames:
@@ -214,9 +217,3 @@ def _mask_sample(
         taken = sample_pixels(pixel, owner, most, patch_px, rng)
         pixel, owner = pixel[taken], owner[taken]
     return pixel, owner
-
-
-def _about(frames: ZoomedFrames) -> dict[str, Any]:
-    """A movie, for provenance."""
-    movie = frames.frames.movie
-    return {"name": movie.name, "digest": movie.digest, "images": frames.frames.images.name}

@@ -10,7 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from embeddings.learning_movie import LearningMovie
+from embeddings.inference.time_left import timed
+from embeddings.learning_movie import LearningMovie, about_movie
 from embeddings.nets.autoencoder import Autoencoder
 from embeddings.nets.autoencoder_config import AutoencoderConfig
 from embeddings.nets.errors import ModelError
@@ -145,15 +146,7 @@ def train_on_patches(
     patches: what the patches that are embedded show.   more: what else a resumed training must share; for provenance.
     """
     stored = {method.name: network.config.as_mapping(), "patches": patches.as_mapping()}
-    about = [
-        {
-            "name": movie.name,
-            "digest": movie.digest,
-            "images": movie.images.name if movie.images else None,
-            "detections": len(movie.detections),
-        }
-        for movie in source.movies
-    ]
+    about = [{**about_movie(movie), "detections": len(movie.detections)} for movie in source.movies]
     # By content, not by name: a resumed training may be told another path to the same movie.
     movies = {f"movie {number}": movie.digest for number, movie in enumerate(source.movies, start=1)}
     done = train(
@@ -221,8 +214,7 @@ def embed_movie(
     reader = patch_reader(movie, patches, method)
     vector = patch_embeddings(network, reader, choose_device(device), batch_size)
     key = np.column_stack([movie.detections.frame, movie.detections.label])
-    about = {"name": movie.name, "digest": movie.digest, "images": reader.images.name}
-    return NodeEmbeddings(key, vector, method.name, {"model": dict(provenance), "movie": about})
+    return NodeEmbeddings(key, vector, method.name, {"model": dict(provenance), "movie": about_movie(movie)})
 
 
 def patch_embeddings(
@@ -239,7 +231,8 @@ def patch_embeddings(
             device, "embedding patches", 'Embed on the CPU (device = "cpu"), or train a model of smaller patches'
         ),
     ):
-        for rows, patches in reader:
+        count = int(np.count_nonzero(np.diff(reader.detections.starts)))
+        for rows, patches in timed(reader, count, "the network", device):
             for start in range(0, len(rows), batch_size):
                 part = slice(start, start + batch_size)
                 vector[rows[part]] = network.encode(with_channel(patches[part]).to(device)).cpu().numpy()

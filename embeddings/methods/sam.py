@@ -3,8 +3,6 @@
 Nothing is trained here: the weights are those of a published checkpoint.
 """
 
-import logging
-import time
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -16,8 +14,9 @@ from scipy.sparse import csr_array
 from embeddings.frame_images import FrameImages
 from embeddings.inference.detection_places import box_centres_px, mask_places_px
 from embeddings.inference.feature_map import FeatureGrid, read_map
+from embeddings.inference.time_left import timed
 from embeddings.inference.token_tiles import TokenTile, cut, token_tiles
-from embeddings.learning_movie import LearningMovie
+from embeddings.learning_movie import LearningMovie, about_movie
 from embeddings.methods.maester import Aggregation
 from embeddings.nets.anyup import Upsampler
 from embeddings.nets.errors import ModelError
@@ -28,12 +27,10 @@ from embeddings.training.device import choose_device, memory_watched
 from embeddings.zoomed_frames import ZoomedFrames
 from tracker.errors import ConfigError
 
-log = logging.getLogger(__name__)
 METHOD = "sam"
 UpsamplerName = Literal["bilinear", "anyup"]
 _NOUN = "SAM"
 _IDEAL_TOKENS = 4  # across a cell, that are suggested where it is too small or too large
-_LONG_MINUTES = 5.0  # of encoding; a person is told how long it will take
 
 
 def embed_sam(
@@ -87,8 +84,7 @@ def embed_sam(
     found = movie.detections
     vector = np.zeros((len(found), stored.sizes.channels), np.float32)
     passes, steps = 0, np.flatnonzero(np.diff(found.starts)).tolist()
-    begin = time.monotonic()
-    for number, step in enumerate(steps, start=1):
+    for step in timed(steps, len(steps), _NOUN, chosen):
         rows = np.arange(found.starts[step], found.starts[step + 1])
         grid = _grid(frames, stored.sizes)
         needed = None
@@ -103,14 +99,12 @@ def embed_sam(
             grid = FeatureGrid(features.shape[1:], (1.0, 1.0))
             weights = _weights(movie, step, rows, grid, aggregation)
         vector[rows] = read_map(features, weights)
-        _tell(number, len(steps), time.monotonic() - begin, chosen)
     how: dict[str, Any] = {"aggregation": aggregation, "zoom": frames.zoom, "overlap": overlap, "upsampler": upsampler}
     if enlarge is not None:
         how["upsampler_sha256"] = enlarge.digest
     model = {"checkpoint": checkpoint.name, "sha256": stored.digest, "sizes": stored.sizes.as_mapping()}
-    about = {"name": movie.name, "digest": movie.digest, "images": frames.frames.images.name}
     key = np.column_stack([found.frame, found.label])
-    provenance = {"model": model, "movie": about, "embedding": {**how, "encoder_passes": passes}}
+    provenance = {"model": model, "movie": about_movie(movie), "embedding": {**how, "encoder_passes": passes}}
     return NodeEmbeddings(key, vector, METHOD, provenance)
 
 
@@ -212,13 +206,3 @@ def _enlarge(
             upsampler(seen[None].to(device), torch.from_numpy(features)[None].to(device))[0].float().cpu().numpy()
         )
         return enlarged
-
-
-def _tell(number: int, frames: int, seconds: float, device: torch.device) -> None:
-    """Log how far it is; after the first frame, also how long it will take where that is long."""
-    log.debug("SAM: frame %d of %d", number, frames)
-    minutes = (frames - 1) * seconds / 60
-    if number == 1 and minutes > _LONG_MINUTES:
-        log.warning(
-            "SAM takes %.0f s per frame on %s, so another %.0f minutes for %d frames", seconds, device, minutes, frames
-        )

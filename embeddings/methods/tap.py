@@ -16,7 +16,8 @@ from embeddings.arrow_pairs import PairSettings, PairSizes, PairSource, need_fra
 from embeddings.frame_images import FrameImages
 from embeddings.inference.arrow_attribution import Decision, arrow_attribution
 from embeddings.inference.arrow_features import dense_features
-from embeddings.learning_movie import LearningMovie
+from embeddings.inference.time_left import timed
+from embeddings.learning_movie import LearningMovie, about_movie
 from embeddings.losses.time_arrow import Over, time_arrow_loss
 from embeddings.nets.errors import ModelError
 from embeddings.nets.model_folder import StoredModel, fill_weights, read_model_folder, write_model_folder
@@ -131,7 +132,7 @@ def train_tap(
         memory_keys="batch_size, channels or crop_px",
     )
     about = [
-        {**_about(movie), "detections": len(movie.detections), "held_out_frames": frames}
+        {**about_movie(movie), "detections": len(movie.detections), "held_out_frames": frames}
         for movie, frames in zip(movies, source.held_out_frames(), strict=True)
     ]
     provenance = {
@@ -182,12 +183,13 @@ def embed_tap(
     network.to(chosen)
     found = movie.detections
     vector = np.zeros((len(found), network.config.features), np.float32)
-    for step in np.flatnonzero(np.diff(found.starts)).tolist():
+    steps = np.flatnonzero(np.diff(found.starts)).tolist()
+    for step in timed(steps, len(steps), NOUN, chosen):
         pools = PixelPools(movie, step, frames.images.shape, radius_px)
         dense = dense_features(network, frames.image(step), chosen, tile_px=tile_px, batch_size=batch_size)
         vector[pools.rows] = pools.of(dense)
     key = np.column_stack([found.frame, found.label])
-    return NodeEmbeddings(key, vector, METHOD, {"model": dict(provenance), "movie": _about(movie)})
+    return NodeEmbeddings(key, vector, METHOD, {"model": dict(provenance), "movie": about_movie(movie)})
 
 
 def division_scores(
@@ -254,14 +256,10 @@ def attribution_maps(
     need_frames(frames, 2 * gap)
     network.to(chosen)
     network.requires_grad_(False)  # only the gradient at the features is wanted
-    for start in range(gap):
-        before: NDArray[np.float32] | None = None
-        for step in range(start, len(frames), gap):
-            now = dense_features(network, frames.image(step), chosen, tile_px=tile_px, batch_size=batch_size)
-            if before is not None:
-                yield step - gap, step, arrow_attribution(network, before, now, chosen, decision=decision)
-            before = now
-
-
-def _about(movie: LearningMovie) -> dict[str, Any]:
-    return {"name": movie.name, "digest": movie.digest, "images": movie.images.name if movie.images else None}
+    order = [step for start in range(gap) for step in range(start, len(frames), gap)]
+    before: NDArray[np.float32] | None = None
+    for step in timed(order, len(order), NOUN, chosen):
+        now = dense_features(network, frames.image(step), chosen, tile_px=tile_px, batch_size=batch_size)
+        if step >= gap and before is not None:
+            yield step - gap, step, arrow_attribution(network, before, now, chosen, decision=decision)
+        before = now

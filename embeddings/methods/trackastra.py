@@ -10,7 +10,15 @@ from torch import Tensor, nn
 from embeddings.batches import Batch
 from embeddings.learning_movie import LearningMovie
 from embeddings.losses import association_loss
-from embeddings.methods.tracking import MEMORY_KEYS, Recipe, WholeWindows, network_to_train, provenance, window_batches
+from embeddings.methods.tracking import (
+    MEMORY_KEYS,
+    Recipe,
+    WholeWindows,
+    network_to_train,
+    provenance,
+    window_batches,
+    with_growth_note,
+)
 from embeddings.nets.errors import ModelError
 from embeddings.nets.saved_transformer import save_model
 from embeddings.nets.tracking_transformer import TrackingTransformer
@@ -99,7 +107,7 @@ def train_trackastra(
         METHOD, movies, recipe, done, {"trackastra": asdict(settings), "started_from": start is not None}
     )
     save_model(network.cpu(), folder, about)
-    return done
+    return with_growth_note(done, recipe)
 
 
 def _check_sizes(start: TrackingTransformer, recipe: Recipe) -> None:

@@ -35,8 +35,9 @@ class Recipe:
     validate: "movie" looks at un-augmented, uncropped windows of the movies every `validate_steps`, and keeps the
         weights with the lowest loss there, as published; "none" keeps the last.
     least_cells: crops, shifts and the distance beyond which cells do not see each other grow together until a crop
-        holds so many cells a frame, see `growth`; 0 = never (published). Where cells are as sparse as one or two to a
-        crop, nothing competes, and nothing is learnt.
+        holds so many cells a frame, see `growth`; of several movies the most crowded decides. 0 = never (published).
+        Where cells are as sparse as one or two to a crop, nothing competes, and nothing is learnt.
+    grown: by how much they have, set by `fitted`.
     """
 
     network: TransformerConfig = field(default_factory=TransformerConfig)
@@ -46,6 +47,7 @@ class Recipe:
     training: TrainingSettings = field(default_factory=lambda: TrainingSettings(steps=1_000_000, warmup_steps=10_000))
     validate: bool = False
     least_cells: float = 0.0
+    grown: float = 1.0
 
     def fitted(self, movies: Sequence[LearningMovie]) -> "Recipe":
         """The same for the axes and tokens of these movies, grown where they are sparse.
@@ -72,7 +74,8 @@ class Recipe:
             if augmentation is not None:
                 augmentation = replace(augmentation, shift_px=augmentation.shift_px * grown)
             windows = replace(self.windows, crop_px=math.ceil(self.windows.crop_px * grown))
-            return replace(self, network=sizes, windows=windows, augmentation=augmentation)
+            grown *= self.grown
+            return replace(self, network=sizes, windows=windows, augmentation=augmentation, grown=grown)
         return replace(self, network=sizes)
 
     def identity(self, movies: Sequence[LearningMovie]) -> dict[str, Any]:
@@ -108,6 +111,19 @@ def growth(movie: LearningMovie, crop_px: float, least_cells: float) -> float:
     cells = float(np.median(counts[counts > 0]))
     wanted = math.sqrt(least_cells * float(sides.prod()) / cells) / crop_px
     return max(1.0, min(wanted, float(sides.max()) / crop_px))
+
+
+def with_growth_note(done: TrainingResult, recipe: Recipe) -> TrainingResult:
+    """A note where lengths have grown, to which.   recipe: fitted to the movies."""
+    if not recipe.least_cells or recipe.grown == 1:
+        return done
+    shift = "" if recipe.augmentation is None else f"windows.shift_px to {recipe.augmentation.shift_px:.4g}, "
+    note = (
+        f"cells are sparse: until a crop holds {recipe.least_cells:g} of them a frame (windows.least_cells; 0: never), "
+        f"lengths grew {recipe.grown:.3g} times, windows.crop_px to {recipe.windows.crop_px}, {shift}network.cutoff_px "
+        f"to {recipe.network.cutoff_px:.4g}"
+    )
+    return replace(done, notes=(*done.notes, note))
 
 
 def _digest_of(truth: tuple[NDArray[np.int64], NDArray[np.int64]] | None) -> str | None:
@@ -190,6 +206,7 @@ def provenance(
         "windows": asdict(recipe.windows),
         "sampler": asdict(recipe.sampler),
         "augmentation": None if recipe.augmentation is None else asdict(recipe.augmentation),
+        "grown": recipe.grown,
         "training": asdict(recipe.training),
         **done.as_mapping(),
         "loss": None if done.loss != done.loss else done.loss,

@@ -62,7 +62,10 @@ def read_dino(path: Path) -> Mapping[str, Tensor]:
     try:
         content = path.read_bytes()
     except OSError as error:
-        raise ModelError(f"the checkpoint {path} cannot be read: {error.strerror}") from error
+        raise ModelError(
+            f"the checkpoint {path} cannot be read: {error.strerror}. Download it (dino_deitsmall16 of DINO), or leave "
+            'ascent.dino out and set pool = "mean" and visual_norm = true'
+        ) from error
     return parse_torch_weights(content, path)
 
 

@@ -21,6 +21,8 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
+    context_settings={"max_content_width": 120},
+    rich_markup_mode=None,  # or names of sections, [data], would be taken for markup
 )
 for command in (init, check, run, evaluate, suggest, tune, train, segment, embed, simulate):
     app.command()(reporting_errors(command))

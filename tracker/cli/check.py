@@ -22,7 +22,7 @@ from tracker.io.result import refuse_existing
 from tracker.notes import hardly_measured, unlinkable
 from tracker.prepare import Inputs, context_of, measure, propose, read_annotations, read_inputs, require_torch
 from tracker.run_report import peak_memory_mb
-from tracker.sequential_run import check_sequential
+from tracker.sequential_run import check_sequential, sequential_notes
 
 # Measured on 0.2 to 3.1 million columns. With optional detections one program spans the movie instead of a frame pair.
 _MB_PER_COLUMN = {"keep": 165e-6, "optional": 340e-6}
@@ -112,6 +112,12 @@ def _context(config: Config, inputs: Inputs, graph: CandidateGraph, movie: Movie
 def _notes(config: Config, inputs: Inputs, graph: CandidateGraph, movie: MovieModel | None) -> list[str]:
     """What is odd but allowed."""
     notes = []
+    if config.solver.method == "sequential":
+        notes.append(
+            'solver.method = "sequential": the run goes by [embeddings] alone, and looks at none of the candidates, '
+            "costs and features that are listed here"
+        )
+        notes += sequential_notes(config)
     detections = inputs.detections
     empty = detections.frames[np.diff(detections.starts) == 0]
     if len(empty):

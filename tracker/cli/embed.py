@@ -39,9 +39,10 @@ def embed(
     """
     configure(quiet, verbose)
     require_torch(f"track embed {method}")
-    from tracker.learning.embed import Picture, embed_movie
+    from tracker.learning.embed import Picture, embed_movie, scores_beside
 
-    for file, option in ((table, "--output"), (plot, "--plot")):
+    beside = scores_beside(table) if table is not None and method == "tap" else None
+    for file, option in ((table, "--output"), (beside, "--output"), (plot, "--plot")):
         if file is not None and file.exists() and not overwrite:
             raise OutputError(f"{file} exists already. Name another {option}, or replace it with --overwrite")
     if frame is not None and plot is None:

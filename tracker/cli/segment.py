@@ -46,7 +46,8 @@ def segment(
     """
     configure(quiet, verbose)
     require_torch(f"track segment {method}")
-    from tracker.learning.segment import frames_done, segment_movie
+    from tracker.learning.mask_folder import frames_done
+    from tracker.learning.segment import segment_movie
 
     try:
         with progress(quiet or as_json) as say:

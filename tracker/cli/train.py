@@ -25,7 +25,7 @@ from tracker.cli.common import (
 )
 from tracker.cli.run import with_pins
 from tracker.config import load_config
-from tracker.config_scores import DETECTION_METHODS, LINK_METHODS
+from tracker.config_scores import DETECTION_METHODS, TRAINED_METHODS
 from tracker.config_text import relative_to
 from tracker.errors import ConfigError
 from tracker.prepare import require_torch
@@ -39,7 +39,7 @@ _GO_ON = "the same command with --resume goes on from there"
 
 
 def train(
-    method: Annotated[str, typer.Argument(help=f"{either((*LINK_METHODS, *DETECTION_METHODS, 'stardist'))}.")],
+    method: Annotated[str, typer.Argument(help=f"{either(TRAINED_METHODS)}.")],
     config: Annotated[Path, typer.Argument(help="The config file: which movies to learn from, and how.")],
     folder: Annotated[Path, typer.Option("--output", "-o", help="Folder for the model.")],
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a training that was broken off.")] = False,

@@ -66,11 +66,10 @@ def ascent_options(config: Config) -> dict[str, Any]:
     return {"zoom": (config.ascent or Ascent()).zoom}
 
 
-def check_ascent(config: Config, model: Path, movie: LearningMovie) -> None:
+def check_ascent(model: Path, movie: LearningMovie, *, zoom: float | None) -> None:
     """Raise ConfigError where the frames or cells of a movie do not fit the patches of a model."""
     network, trained_zoom, _, _ = ascent.load_ascent(model)
-    given = (config.ascent or Ascent()).zoom
-    ascent.frames_in_scale(movie, network.config, trained_zoom if given is None else given)
+    ascent.frames_in_scale(movie, network.config, trained_zoom if zoom is None else zoom)
 
 
 def _network(given: Ascent) -> AscentConfig:

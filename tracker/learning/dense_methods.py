@@ -74,11 +74,13 @@ def maester_options(config: Config) -> dict[str, Any]:
     return options
 
 
-def check_maester(config: Config, model: Path, movie: LearningMovie) -> None:
-    """Raise ConfigError where the cells of a movie do not fit the field of view of a model."""
-    network, zoom, _ = maester.load_maester(model)
-    given = (config.maester or Maester()).zoom
-    maester.frames_in_scale(movie, network.config, zoom if given is None else given)
+def check_maester(model: Path, movie: LearningMovie, *, zoom: float | None, **others: Any) -> None:
+    """Raise ConfigError where the cells of a movie do not fit the field of view of a model.
+
+    zoom: as in `maester_options`, whose other options do not matter here.
+    """
+    network, trained_zoom, _ = maester.load_maester(model)
+    maester.frames_in_scale(movie, network.config, trained_zoom if zoom is None else zoom)
 
 
 def train_tap_of(

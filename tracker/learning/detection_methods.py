@@ -7,11 +7,9 @@ and messages follow.
 import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
-
-import numpy as np
 
 from embeddings.learning_movie import LearningMovie
 from embeddings.methods.ascent import embed_ascent
@@ -66,15 +64,15 @@ class Method:
     networks: kinds of network in the model folders that `embed` reads (`model.json`); () where train is None.
     options: further keyword arguments of `embed` out of the config, plain values that go into JSON. Vectors are
         computed anew when they change.
-    check: raises what is wrong with a movie and shows at its detections alone; whatever `embed` says of a movie
-        without any is asked anyway.
+    check: (model, movie, **options) raises what is wrong with a movie and shows at its detections alone; whatever
+        `embed` says of a movie without any is asked anyway.
     """
 
     embed: Callable[..., NodeEmbeddings]
     train: Train | None
     networks: tuple[str, ...]
     options: Callable[[Config], Mapping[str, Any]] = _nothing
-    check: Callable[[Config, Path, LearningMovie], None] | None = None
+    check: Callable[..., None] | None = None
 
 
 METHODS: Mapping[str, Method] = {
@@ -96,34 +94,6 @@ def embed_with(folder: Path, movie: LearningMovie, device: str, config: Config |
     method = METHODS[method_of(folder)]
     options = {} if config is None else method.options(config)
     return method.embed(folder, movie, device=device, **options)
-
-
-def embed_detections(config: Config, movie: LearningMovie) -> NodeEmbeddings:
-    """The vectors by the model of [embeddings]. Raises ConfigError where it is of another method than named."""
-    given = config.embeddings
-    assert given is not None
-    name, model = named_model(config)
-    method = METHODS[name]
-    return method.embed(model, movie, device=given.device, **method.options(config))
-
-
-def check_detections(config: Config, movie: LearningMovie) -> None:
-    """Raise what `embed_detections` would raise before its network has looked at anything."""
-    given = config.embeddings
-    assert given is not None
-    name, model = named_model(config)
-    check = METHODS[name].check
-    if check is not None:
-        check(config, model, movie)
-    found, nothing = movie.detections, np.zeros(0, np.int64)
-    none = replace(found, frame=nothing, label=nothing, position=found.position[:0], properties={})
-    embed_detections(config, replace(movie, detections=none))
-
-
-def embedding_identity(config: Config) -> dict[str, Any]:
-    """What tells the vectors of [embeddings] from others, beside the movie: the model, and how it is asked."""
-    name, model = named_model(config)
-    return {"model": model_digest(model), **METHODS[name].options(config)}
 
 
 def model_digest(model: Path) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from embeddings.methods.load import PUBLIC
 from embeddings.methods.tap import METHOD as TAP
 from embeddings.methods.tap_plot import frame_attribution, plot_attribution, require_matplotlib
+from embeddings.table import DetectionScores
 from tracker.config import Config
 from tracker.config_scores import (
     DETECTION_METHODS,
@@ -22,7 +23,7 @@ from tracker.detections import Detections
 from tracker.errors import ConfigError
 from tracker.learning.dense_methods import attribution_options
 from tracker.learning.division_scores import check_division_model, division_score_table
-from tracker.learning.kept import kept_in
+from tracker.learning.kept import kept_in, kept_table
 from tracker.learning.movies import learning_movie
 from tracker.learning.scores import association_scores, embedding_vectors
 from tracker.prepare import Inputs, Progress, measure, propose, read_inputs
@@ -62,7 +63,8 @@ def embed_movie(
 ) -> Made:
     """Write the table of a method for the movie of a config.
 
-    model: folder; default the one the config names.   table: where to; default where `track run` looks for it.
+    model: folder; default the one the config names, for tap also that of [division_scores].
+    table: where to; default where `track run` looks for it.
     picture: for tap alone: also draw where the arrow of time shows in a frame.
     overwrite: compute it anew even where an earlier one fits.   Raises ConfigError, and what the models raise.
     """
@@ -87,6 +89,11 @@ def embed_movie(
     return Made(path, "links", len(association_scores(asked, inputs, graph, progress, anew=overwrite)))
 
 
+def scores_beside(table: Path) -> Path:
+    """Where the division scores go that are made with a table of features."""
+    return table.with_name(f"{table.stem}.division_scores.npz")
+
+
 def _asked(method: str, config: Config, model: Path | None, table: Path | None) -> Config:
     """The config with the model and the table of the command line."""
     section = "associations" if method in LINK_METHODS else "embeddings"
@@ -96,7 +103,11 @@ def _asked(method: str, config: Config, model: Path | None, table: Path | None) 
         public = str(model) in PUBLIC and not model.exists()
         changes["model"] = str(model if public else model.resolve())
     elif given is None or given.model is None:
-        raise ConfigError(f"which model? Give --model FOLDER, or [{section}] model in the config")
+        scores = config.division_scores if method == TAP else None
+        if scores is None or scores.model is None:
+            sections = f"[{section}] or [division_scores]" if method == TAP else f"[{section}]"
+            raise ConfigError(f"which model? Give --model FOLDER, or {sections} model in the config")
+        changes |= {"model": scores.model, "device": scores.device}
     if table is not None:
         changes["path"] = str(table.resolve())
     before = {} if given is None else given.model_dump()
@@ -119,11 +130,14 @@ def _with_division_scores(
     assert embeddings is not None
     changes: dict[str, Any] = {"model": embeddings.model, "device": embeddings.device}
     if table is not None:
-        changes["path"] = str(table.resolve().with_name(f"{table.stem}.division_scores.npz"))
+        changes["path"] = str(scores_beside(table).resolve())
     given = DivisionScoreSettings.model_validate({**({} if before is None else before.model_dump()), **changes})
     config = config.model_copy(update={"division_scores": given})
     movie = learning_movie(config, inputs)
-    check_division_model(config, given, movie)  # before the features are written
+    place = kept_in(config, given.path, "division_scores")
+    check_division_model(config, given, movie)  # before the features are written, and the next, too
+    if not anew:
+        kept_table(place, DetectionScores)
     if picture is not None:
         _step(inputs.detections, picture.frame, None)
     vectors = embedding_vectors(config, inputs, progress, anew=anew)
@@ -135,7 +149,6 @@ def _with_division_scores(
         assert given.model is not None
         shown = frame_attribution(config.path(given.model), movie, step, device=given.device, **options)
         plot_attribution(picture.path, movie, step, shown, scored.score)
-    place = kept_in(config, given.path, "division_scores")
     return Made(path, "detections", len(vectors), place, scored.provenance["scored_by"])
 
 

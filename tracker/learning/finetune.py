@@ -17,7 +17,7 @@ from embeddings.train import TrainingResult
 from embeddings.training.history import Progress
 from tracker.annotations import solve_pinned
 from tracker.config import Config, load_config
-from tracker.config_learning import Attrackt, Finetune, Network
+from tracker.config_learning import Attrackt, Finetune
 from tracker.config_scores import AssociationSettings
 from tracker.errors import ConfigError, first_five
 from tracker.learning.detection_methods import copy_model, embed_with
@@ -61,7 +61,7 @@ def finetune(config: Config, folder: Path, *, resume: bool, watch: Callable[[Pro
     movies = fused_movies(config, [one.movie for one in found], log.info, tracking)
     count = sum(len(one.annotated.anchors) for one in found)
     wanted = recipe(config, max(given.steps_per_annotation * count, 1))
-    wanted = going_on(wanted, start.network.config, config.network or Network())
+    wanted = going_on(wanted, start, config)
     wanted = replace(wanted, training=replace(wanted.training, warmup_steps=0), validate=False)  # as published
     device = wanted.training.device
     unsupervised = _unsupervised(begin, movies, device) if given.unsupervised else None

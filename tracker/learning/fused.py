@@ -12,8 +12,8 @@ from embeddings.nets.errors import ModelError
 from embeddings.table import NodeEmbeddings
 from tracker.config import Config
 from tracker.errors import ConfigError
-from tracker.learning.detection_methods import METHODS, method_of, named_model
-from tracker.learning.embedder import Embedder, read_vectors
+from tracker.learning.detection_methods import METHODS, method_of
+from tracker.learning.embedder import Embedder, named_embedder, read_vectors
 from tracker.learning.kept import kept_in
 from tracker.prepare import Progress
 
@@ -86,14 +86,13 @@ def fused_source(config: Config, tracking: Tracking, movie: LearningMovie) -> Fu
         found = f"{given.path} holds vectors of {table.method or 'an unnamed method'}"
     embedder = _embedder_of(config, folder, made_with)
     if embedder is None and given is not None and given.model is not None:
-        name, weights = named_model(config)
-        usual = METHODS[name].options(config)
-        options = _options(made_with) if made_with else usual
-        path = kept_in(config, given.path, "embeddings") if options == usual else kept_in(config, None, "fused")
-        asked = Embedder(name, weights, options, given.device, path)
-        if name == method and made_with in (None, asked.made_with):
+        asked = named_embedder(config)
+        options = _options(made_with) if made_with else asked.options
+        if options != asked.options:
+            asked = replace(asked, options=options, path=kept_in(config, None, "fused"))
+        if asked.method == method and made_with in (None, asked.made_with):
             embedder = asked
-        found = f"{given.model} is {'another' if name == method else 'a'} model of {name}"
+        found = f"{given.model} is {'another' if asked.method == method else 'a'} model of {asked.method}"
     if embedder is None:
         raise ModelError(
             f"the model {folder} has learnt with embeddings of the method {method or 'unknown'} ({channels} channels) "
@@ -120,9 +119,7 @@ def _embedder_of(config: Config, folder: Path, made_with: Mapping[str, Any] | No
     device = "auto" if config.associations is None else config.associations.device
     embedder = Embedder(method, own, options, device, kept_in(config, None, "fused"))
     if given is not None and given.model is not None:
-        name, model = named_model(config)
-        path = kept_in(config, given.path, "embeddings")
-        other = Embedder(name, model, METHODS[name].options(config), given.device, path)
+        other = named_embedder(config)
         if other.made_with == embedder.made_with:  # the same vectors, that are needed anyway
             return other
     return embedder

@@ -2,9 +2,10 @@
 
 import math
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import Any, Protocol, get_args
 
 from embeddings.augment import augment_level
+from embeddings.methods.load import TrackingModel
 from embeddings.methods.tracking import Recipe
 from embeddings.nets.autoencoder_config import AutoencoderConfig
 from embeddings.nets.errors import ModelError
@@ -18,6 +19,11 @@ from tracker.errors import ConfigError
 
 # [training] steps = 0; Trackastra: 100 epochs of 50,000 windows in batches of 8.
 PUBLISHED_STEPS = {"attrackt": 1_000_000, "trackastra": 625_000}
+
+#: Keys of [training] that `own_loop` leaves out.
+_OF_TRACKING = (
+    "steps", "learning_rate", "weight_decay", "warmup_steps", "final_rate", "clip_norm", "validate_steps", "patience",
+)  # fmt: skip
 
 
 def recipe(config: Config, steps: int) -> Recipe:
@@ -42,16 +48,28 @@ def recipe(config: Config, steps: int) -> Recipe:
     )
 
 
-def going_on(wanted: Recipe, start: TransformerConfig, network: Network) -> Recipe:
-    """A recipe that begins with a model: its sizes and its window, and crops that have grown as its cut-off has.
+def going_on(wanted: Recipe, start: TrackingModel, config: Config) -> Recipe:
+    """A recipe that begins with a model: its sizes and its window, and the crops and shifts that it has learnt with.
 
-    network: the section that says from what it had grown.
+    Where [windows] itself sets crop_px or shift_px it is that, grown as the model has (not with least_cells = 0).
+    wanted: the recipe of the config; it holds for a model that does not say how it has learnt.
     """
+    section, learnt, sizes = config.windows or Windows(), start.provenance, start.network.config
+    grown = float(learnt.get("grown", 1.0))
+    factor = grown if section.least_cells else 1.0
     crop = wanted.windows.crop_px
-    if crop is not None:
-        crop = math.ceil(crop * max(1.0, start.cutoff_px / network.cutoff_px))
-    windows = replace(wanted.windows, n_frames=start.window_frames, crop_px=crop)
-    return replace(wanted, network=start, windows=windows, least_cells=0.0)
+    if "windows" in learnt and "crop_px" not in section.model_fields_set:
+        crop = learnt["windows"]["crop_px"]
+    elif crop is not None:
+        crop = math.ceil(crop * factor)
+    augmentation = wanted.augmentation
+    if augmentation is not None:
+        shift_px = augmentation.shift_px * factor
+        if learnt.get("augmentation") is not None and "shift_px" not in section.model_fields_set:
+            shift_px = learnt["augmentation"]["shift_px"]
+        augmentation = replace(augmentation, shift_px=shift_px)
+    windows = replace(wanted.windows, n_frames=sizes.window_frames, crop_px=crop)
+    return replace(wanted, network=sizes, windows=windows, augmentation=augmentation, least_cells=0.0, grown=grown)
 
 
 def loop(config: Config, steps: int) -> TrainingSettings:
@@ -111,6 +129,20 @@ def own_loop(config: Config, section: OwnSteps, defaults: TrainingSettings, **mo
         report_steps=every.report_steps,
         cpu_hours=every.cpu_hours,
         **more,
+    )
+
+
+def unheeded(config: Config, method: str) -> str | None:
+    """A sentence on the keys of [training] that are set, and that a method with a section of its own does not heed."""
+    given = config.training
+    keys = [] if given is None else [key for key in _OF_TRACKING if key in given.model_fields_set]
+    if not keys:
+        return None
+    section = get_args(Config.model_fields[method].annotation)  # (Section, NoneType)
+    own = [key for key in keys if any(key in getattr(kind, "model_fields", ()) for kind in section)]
+    return (
+        f"{method} does not heed what [training] says of {', '.join(keys)}: these are of tracking transformers"
+        f"{f', and [{method}] has its own ' if own else ''}{', '.join(own)}"
     )
 
 

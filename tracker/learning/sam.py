@@ -20,6 +20,9 @@ def sam_options(config: Config) -> dict[str, Any]:
     return options
 
 
-def check_sam(config: Config, model: Path, movie: LearningMovie) -> None:
-    """Raise ConfigError where the cells of a movie do not fit what the encoder sees."""
-    sam_frames(movie, read_sam_checkpoint(model).sizes, (config.sam or Sam()).zoom)
+def check_sam(model: Path, movie: LearningMovie, *, zoom: float | None, **others: Any) -> None:
+    """Raise ConfigError where the cells of a movie do not fit what the encoder sees.
+
+    zoom: as in `sam_options`, whose other options do not matter here.
+    """
+    sam_frames(movie, read_sam_checkpoint(model).sizes, zoom)

@@ -6,18 +6,19 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
+from embeddings.aligned import aligned
 from embeddings.inference import ScoreSettings, link_scores
 from embeddings.learning_movie import LearningMovie
 from embeddings.methods.load import TrackingModel, load_tracking_model
 from embeddings.nets.errors import ModelError
-from embeddings.table import Associations, DetectionScores, NodeEmbeddings
+from embeddings.table import Associations, DetectionScores
 from embeddings.training.device import choose_device
 from tracker.candidates import CandidateGraph
 from tracker.config import Config
 from tracker.config_scores import AssociationSettings
 from tracker.errors import ConfigError
-from tracker.learning.detection_methods import check_detections, embed_detections, embedding_identity
 from tracker.learning.division_scores import check_division_model
+from tracker.learning.embedder import named_embedder
 from tracker.learning.fused import Tracking, check_fuse, fused_source
 from tracker.learning.kept import fitting, identity_of, keep, kept_in, kept_table
 from tracker.learning.movies import learning_movie
@@ -39,8 +40,7 @@ def check_models(config: Config, inputs: Inputs) -> None:
         choose_device(associations.device)
         kept_table(kept_in(config, associations.path, "associations"), Associations)
     if embeddings is not None and embeddings.model is not None:
-        check_detections(config, movie)
-        kept_table(kept_in(config, embeddings.path, "embeddings"), NodeEmbeddings)
+        named_embedder(config).check(movie)
     divisions = config.division_scores
     if divisions is not None and divisions.model is not None:
         check_division_model(config, divisions, movie)
@@ -129,20 +129,6 @@ def embedding_vectors(
     config: Config, inputs: Inputs, progress: Progress = lambda stage: None, *, anew: bool = False
 ) -> NDArray[np.float64]:
     """(N, C) vector of every detection by the model of [embeddings], kept like the scores of links."""
-    given = config.embeddings
-    assert given is not None
     movie = learning_movie(config, inputs)
-    data = config.data
-    identity = identity_of(movie, **embedding_identity(config), images=data.images, channel=data.channel)
-    path = kept_in(config, given.path, "embeddings")
-    table = None if anew else fitting(kept_table(path, NodeEmbeddings), identity, path)
-    if table is None:
-        progress(f"embedding {len(inputs.detections):,} detections")
-        made = embed_detections(config, movie)
-        about = {**made.provenance, "identity": identity, "made_with": embedding_identity(config)}
-        table = NodeEmbeddings(made.key, made.vector, made.method, about)
-        keep(table, path)
-    rows = inputs.detections.rows_of(table.key[:, 0], table.key[:, 1])
-    vectors = np.empty((len(inputs.detections), table.vector.shape[1]))
-    vectors[rows] = table.vector
-    return vectors
+    table = named_embedder(config).table(config, movie, progress, anew=anew)
+    return aligned(inputs.detections, table, movie.name).astype(np.float64)

@@ -7,20 +7,21 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tracker.io.movie import Movie
+
 
 @dataclass(frozen=True)
 class Segmenter:
     """A model and the images that it is to find objects in.
 
-    images: their name.   frames: (T,) their numbers.   pixels: of a step, as they are.
+    images: all of the movie.   frames: (T,) the numbers of those to segment, one per step.
     find: the objects of a step, ([z,] y, x) int64 with 0 as background, and what else is kept about them (JSON).
     settings: all that masks depend on beside model and pixels (JSON).   most: objects that a frame can hold.
     notes: sentences for people.
     """
 
-    images: str
+    images: Movie
     frames: NDArray[np.int64]
-    pixels: Callable[[int], NDArray[np.generic]]
     find: Callable[[int], tuple[NDArray[np.int64], Mapping[str, Any]]]
     settings: Mapping[str, Any]
     most: float

@@ -82,9 +82,8 @@ def stardist_segmenter(config: Config, model: Path) -> Segmenter:
     frames = FrameImages(movie, NOUN)
     network.to(device)
     return Segmenter(
-        images=frames.images.name,
+        images=frames.images,
         frames=movie.detections.frames,
-        pixels=frames.pixels,
         find=lambda step: (stardist.find_stars(network, frames.image(step), settings, device), {}),
         settings=asdict(settings),
         most=math.prod(frames.images.shape) / settings.smallest_px,

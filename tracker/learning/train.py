@@ -14,7 +14,8 @@ from embeddings.training.checkpoint import checkpoints
 from embeddings.training.device import use_threads
 from embeddings.training.history import Progress
 from tracker.config import Config
-from tracker.config_learning import Attrackt, Network, Trackastra
+from tracker.config_learning import Attrackt, Trackastra
+from tracker.config_scores import TRAINED_METHODS
 from tracker.errors import ConfigError
 from tracker.learning.cellulus import image_movies, train_cellulus_of
 from tracker.learning.detection_methods import METHODS as OF_DETECTIONS
@@ -24,7 +25,7 @@ from tracker.learning.fused import Tracking
 from tracker.learning.fused_training import fused_movies, keep_embedder
 from tracker.learning.movies import learning_movies
 from tracker.learning.patch_methods import train_autoencoder_of
-from tracker.learning.recipes import PUBLISHED_STEPS, going_on, recipe
+from tracker.learning.recipes import PUBLISHED_STEPS, going_on, recipe, unheeded
 from tracker.learning.stardist import train_stardist_of
 
 log = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ def train_method(method: str, config: Config, folder: Path, *, resume: bool, wat
     Raises ConfigError, InputError and TrainingError; what was learnt until then is in the checkpoints.
     """
     if method not in METHODS:
-        raise ConfigError(f"there is no method {method!r} to train. Known: {', '.join(METHODS)}")
+        raise ConfigError(f"there is no method {method!r} to train. Known: {', '.join(TRAINED_METHODS)}")
     check_out_of_the_way(folder, resume=resume)
     if config.training is not None and config.training.threads:
         use_threads(config.training.threads)
@@ -107,7 +108,7 @@ def _trackastra(config: Config, folder: Path, resume: bool, watch: Watch) -> Tra
     if given.start is not None:
         begin = config.path(given.start)
         start = Tracking(load_tracking_model(begin, given.start, movies[0].detections.ndim), begin)
-        wanted = going_on(wanted, start.model.network.config, config.network or Network())
+        wanted = going_on(wanted, start.model, config)
     movies = fused_movies(config, movies, lambda stage: watch(stage, None), start)
     keep_embedder(config, folder, start)
     settings = SupervisedSettings(given.division_upweight, given.max_gap_frames, given.logit_weight)
@@ -121,6 +122,18 @@ def _finetune(config: Config, folder: Path, resume: bool, watch: Watch) -> Train
     return finetune(config, folder, resume=resume, watch=lambda p: watch("finetune", p))
 
 
+def _shown(config: Config, method: str, watch: Watch) -> Callable[[Progress], None]:
+    """Shows the training of a method with numbers of its own; before all else, once it learns, what is not heeded."""
+    notes = [note for note in (unheeded(config, method),) if note is not None]
+
+    def show(shown: Progress) -> None:
+        while notes:
+            log.warning("%s", notes.pop())
+        watch(method, shown)
+
+    return show
+
+
 def _of_detections(method: str) -> Callable[[Config, Path, bool, Watch], TrainingResult]:
     """Training of a method that gives a vector per detection."""
 
@@ -128,11 +141,11 @@ def _of_detections(method: str) -> Callable[[Config, Path, bool, Watch], Trainin
         learn = OF_DETECTIONS[method].train
         if learn is None:
             raise ConfigError(
-                f"{method} is not trained here: give [embeddings] method = {method!r} and, as model, weights that were "
+                f'{method} is not trained here: give [embeddings] method = "{method}" and, as model, weights that were '
                 "published for it"
             )
         movies = learning_movies(config, truth=False)
-        return learn(config, movies, folder, resume=resume, watch=lambda p: watch(method, p))
+        return learn(config, movies, folder, resume=resume, watch=_shown(config, method, watch))
 
     return run
 
@@ -140,12 +153,12 @@ def _of_detections(method: str) -> Callable[[Config, Path, bool, Watch], Trainin
 def _cellulus(config: Config, folder: Path, resume: bool, watch: Watch) -> TrainingResult:
     """It learns from images alone: there may be no detections yet."""
     movies = image_movies(config)
-    return train_cellulus_of(config, movies, folder, resume=resume, watch=lambda p: watch("cellulus", p))
+    return train_cellulus_of(config, movies, folder, resume=resume, watch=_shown(config, "cellulus", watch))
 
 
 def _stardist(config: Config, folder: Path, resume: bool, watch: Watch) -> TrainingResult:
     """It learns from images and the masks that its own section names."""
-    return train_stardist_of(config, folder, resume=resume, watch=lambda p: watch("stardist", p))
+    return train_stardist_of(config, folder, resume=resume, watch=_shown(config, "stardist", watch))
 
 
 METHODS: Mapping[str, Callable[[Config, Path, bool, Watch], TrainingResult]] = {

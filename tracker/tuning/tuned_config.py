@@ -7,10 +7,18 @@ from typing import Any
 from tracker.config import Config
 from tracker.config_text import relative_to, render_config
 
-_PATHS = {"data": ("images", "segmentation", "points", "truth"), "embeddings": ("path", "model"),
-          "associations": ("path", "geff", "model"), "division_scores": ("path", "model"),
-          "ascent": ("dino",), "attrackt": ("autoencoder",), "trackastra": ("start",),
-          "finetune": ("start",)}  # fmt: skip
+_PATHS = {
+    "data": ("images", "segmentation", "points", "truth"),
+    "embeddings": ("path", "model"),
+    "associations": ("path", "geff", "model"),
+    "division_scores": ("path", "model"),
+    "sam": ("upsampler_path",),
+    "stardist": ("pseudo", "sparse"),
+    "ascent": ("dino",),
+    "attrackt": ("autoencoder",),
+    "trackastra": ("start",),
+    "finetune": ("start",),
+}
 _MODELS = ("model", "autoencoder", "start")  # or the name of a public model
 
 
