@@ -1,0 +1,3 @@
+"""fit_weights."""
+def learn_weights(*a):
+    raise NotImplementedError
