@@ -69,14 +69,14 @@ def _without_costs(program: Program) -> Program:
 
 
 def _sentence(guilty: list[Pin], sources: list[str], nodes: list[object]) -> str:
-    others = f" with the rows of {first_five(sources)}" if sources else ""
+    others = f" (rows of {first_five(sources)} are at work there, too)" if sources else ""
     if not guilty:
         return (
-            f"no selection of nodes and edges satisfies the constraints{others}, whatever the pins say; the "
-            f"contradiction lies around the nodes {first_five(map(repr, nodes))}. Relax one of the constraints"
+            f"no selection of nodes and edges satisfies the constraints, whatever the pins say; the "
+            f"contradiction lies around the nodes {first_five(map(repr, nodes))}{others}. Relax one of the constraints"
         )
     named = ", ".join(pin.who for pin in guilty)
     return (
-        f"these pins cannot hold together{others}: {named}. Each may be right alone; no selection of nodes and edges "
-        "honours all of them. Correct or remove one"
+        f"these pins cannot hold together: {named}{others}. No selection of nodes and edges "
+        "honours them. Correct or remove one"
     )

@@ -46,6 +46,7 @@ def split_parts(flow: FlowProgram) -> Parts:
     open_links = (problem.upper == 1) & ~out
     edges = open_links[layout.link].copy()
     edges[problem.division_links[open_links[layout.division]].ravel()] = True
+    edges[model.places(EdgeSelected, [pin for pin in model.pins if pin.value])] = True  # also where another pin closes it
 
     reached = named[_components(flow, edges, named, row, variable)]
     inside = edges & reached[model.edges].all(axis=1)
@@ -68,35 +69,25 @@ def idle(model: Model, costs: NDArray[np.float64]) -> tuple[_Flags, _Flags]:
     def cost(kind: Kind) -> NDArray[np.float64]:
         return costs[model.variables(kind)] if kind in model.starts else np.zeros(model.count(kind))
 
-    variables = np.array([pin.variable for pin in model.pins], np.int64)
-    named = np.zeros(model.n_nodes, bool)
-    nodes = np.concatenate([model.nodes_of(model.rows.matrix.indices.astype(np.int64)), model.nodes_of(variables)])
-    named[nodes] = True
-    priced = [kind for kind in (NodeAppear, NodeDisappear) if kind in model.starts]
-    free_nodes = ~named & (cost(NodeSelected) == 0) & (not priced)
+    by_rows = model.rows.matrix.indices.astype(np.int64)
+    pinned = np.array([pin.variable for pin in model.pins], np.int64)
+    nodes = (cost(NodeSelected) == 0) & (not {NodeAppear, NodeDisappear} & model.starts.keys())
+    nodes[model.nodes_of(np.append(by_rows, pinned))] = False
     for members in model.exclusive:
-        free_nodes[members] = False
-    if any(costs[model.variables(kind)].any() for kind in (*ON_EDGES[1:], *ON_PAIRS) if kind in model.starts):
-        return free_nodes, np.zeros(len(model.edges), bool)
+        nodes[members] = False
+
+    told = [kind for kind in (*ON_EDGES[1:], *ON_PAIRS) if kind in model.starts]
+    if any(costs[model.variables(kind)].any() for kind in told):
+        return nodes, np.zeros(len(model.edges), bool)
     parent, child = model.edges.T
-    no_gain = (cost(EdgeSelected) >= 0) & (cost(NodeAppear) <= 0)[child] & (cost(NodeDisappear) <= 0)[parent]
-    no_gain &= (cost(NodeSplit) >= 0)[parent] & (cost(NodeMerge) >= 0)[child]
-    spoken = np.zeros(len(model.edges), bool)
-    by_name = model.nodes_of(np.setdiff1d(np.append(model.rows.matrix.indices, variables), _plain(model)).astype(np.int64))
-    ends = np.zeros(model.n_nodes, bool)
-    ends[by_name] = True
-    if EdgeSelected in model.starts:
-        start = model.starts[EdgeSelected]
-        own = variables[(variables >= start) & (variables < start + len(model.edges))] - start
-        spoken[own] = True
-    ends[model.nodes_of(model.rows.matrix.indices.astype(np.int64))] = True
-    return free_nodes, no_gain & ~spoken & ~ends[model.edges].any(axis=1)
-
-
-def _plain(model: Model) -> _Ints:
-    """Variables that select nodes and edges."""
-    kinds = [kind for kind in (NodeSelected, EdgeSelected) if kind in model.starts]
-    return np.concatenate([np.empty(0, np.int64), *[np.r_[model.variables(kind)] for kind in kinds]])
+    edges = (cost(EdgeSelected) >= 0) & (cost(NodeAppear) <= 0)[child] & (cost(NodeDisappear) <= 0)[parent]
+    edges &= (cost(NodeSplit) >= 0)[parent] & (cost(NodeMerge) >= 0)[child]
+    plain = [np.r_[model.variables(kind)] for kind in (NodeSelected, EdgeSelected) if kind in model.starts]
+    spoken = np.zeros(model.n_nodes, bool)
+    spoken[model.nodes_of(np.append(by_rows, np.setdiff1d(pinned, np.concatenate([pinned[:0], *plain]))))] = True
+    edges &= ~spoken[model.edges].any(axis=1)
+    edges[model.places(EdgeSelected, model.pins)] = False
+    return nodes, edges
 
 
 def _touching(problem: TrackingProblem, nodes: _Flags) -> _Flags:

@@ -86,6 +86,13 @@ class Model:
         """The variables of a kind that exists."""
         return slice(self.starts[kind], self.starts[kind] + self.count(kind))
 
+    def places(self, kind: Kind, pins: list[Pin]) -> _Ints:
+        """Which variables of a kind, counted from its first, some pins are on."""
+        if kind not in self.starts:
+            return np.empty(0, np.int64)
+        place = np.array([pin.variable for pin in pins], np.int64) - self.starts[kind]
+        return np.asarray(place[(place >= 0) & (place < self.count(kind))])
+
     def nodes_of(self, variables: _Ints) -> _Ints:
         """Nodes that any of the variables speaks of."""
         found = [np.empty(0, np.int64)]
