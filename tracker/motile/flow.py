@@ -4,7 +4,8 @@
     NodeSelected, NodeAppear, ...      x_v, a_v, d_v
     EdgeSelected (u,v)                 e_uv + sum of divisions that hold (u,v)          EdgeContinuation: e_uv alone
     EdgeSplit (u,v), EdgeSplitPair     sum of divisions that hold (u,v), the division
-    NodeSplit                          sum of divisions of u, or s_u where no cost and no row tells divisions apart
+    NodeSplit                          sum of divisions of u; or s_u, where there would be too many divisions and
+                                       no cost and no row tells them apart
     merges                             0
 
 So what a column costs is the sum of what its variables cost.
@@ -24,7 +25,6 @@ from motile.variables import (
     NodeSplit,
 )
 from numpy.typing import NDArray
-from scipy.sparse import csc_array
 
 from tracker.ilp.bounds import apply_pins
 from tracker.ilp.pins import PinArrays
@@ -35,14 +35,14 @@ from tracker.motile.vocabulary import Kind
 _Ints = NDArray[np.int64]
 _Flags = NDArray[np.bool_]
 TELLING = (EdgeContinuation, EdgeSplit, EdgeSplitPair)  # they tell divisions apart, or a division from its links
+MOST_PAIRS = 5_000_000  # up to so many, divisions are columns of their own: their relaxation is integral more often
 
 
 @dataclass(frozen=True)
 class FlowProgram:
-    """The program, and how motile's variables lie in it.
+    """The program of a model.
 
     free: the program without pins on nodes and edges.   problem: with them.
-    meaning: (variables, columns) which columns each variable is the sum of.
     pins: those on nodes and edges, in an order of their own; rows: (pins, 3) their nodes, -1 = none.
     left: pins that bounds cannot express, such as a split that must be there: a sum of columns that must be 1.
     """
@@ -50,7 +50,6 @@ class FlowProgram:
     model: Model
     free: TrackingProblem
     problem: TrackingProblem
-    meaning: csc_array
     pins: tuple[Pin, ...]
     rows: _Ints
     left: tuple[Pin, ...]
@@ -75,7 +74,9 @@ def fits(model: Model) -> bool:
 def to_flow(model: Model, costs: NDArray[np.float64], used: _Flags) -> FlowProgram:
     """The program of a model that `fits`.   used: (variables,) those that rows of others or pins speak of."""
     telling = [model.variables(kind) for kind in TELLING if kind in model.starts]
-    pairs = model.max_children == 2 and any(costs[own].any() or used[own].any() for own in telling)
+    told = any(costs[own].any() or used[own].any() for own in telling)
+    n_pairs = np.bincount(model.edges[:, 0], minlength=1).astype(np.int64)
+    pairs = model.max_children == 2 and (told or int((n_pairs * (n_pairs - 1) // 2).sum()) <= MOST_PAIRS)
     split = model.max_children == 2 and not pairs
     count, n_edges = model.n_nodes, len(model.edges)
     division_links = np.empty((0, 2), np.int64)
@@ -83,16 +84,17 @@ def to_flow(model: Model, costs: NDArray[np.float64], used: _Flags) -> FlowProgr
         division_links = model.pairs[EdgeSplitPair] if EdgeSplitPair in model.pairs else siblings(model.edges[:, 0])
     divisions = np.column_stack([model.edges[division_links[:, 0]], model.edges[division_links[:, 1], 1]])
     layout = Layout(count, n_edges, len(divisions), split)
-    meaning = _meaning(model, layout, divisions, division_links)
+    variables, places = _meaning(model, layout, divisions, division_links)
     lower, upper = np.zeros(layout.n_columns, np.int8), np.ones(layout.n_columns, np.int8)
     if model.max_parents <= 0 or model.max_children <= 0:
         upper[layout.link] = 0
-    left = _bound(meaning, [pin for pin in model.pins if not _is_hard(model, pin)], lower, upper)
+    others = [pin for pin in model.pins if not _is_hard(model, pin)]
+    left = _bound(others, variables, places, lower, upper)
     free = TrackingProblem(
         links=model.edges,
         divisions=divisions,
         split=split,
-        cost=meaning.T @ costs,
+        cost=np.bincount(places, costs[variables], layout.n_columns),
         lower=lower,
         upper=upper,
         n_detections=count,
@@ -105,7 +107,7 @@ def to_flow(model: Model, costs: NDArray[np.float64], used: _Flags) -> FlowProgr
     for number, pin in enumerate(hard):
         nodes = model.nodes_of(np.array([pin.variable]))
         rows[number, : len(nodes)] = nodes
-    return FlowProgram(model, free, apply_pins(free, arrays), meaning, hard, rows, tuple(left))
+    return FlowProgram(model, free, apply_pins(free, arrays), hard, rows, tuple(left))
 
 
 def siblings(parent: _Ints) -> _Ints:
@@ -126,7 +128,8 @@ def _is_hard(model: Model, pin: Pin) -> bool:
     return _is(model, NodeSelected, pin) or _is(model, EdgeSelected, pin)
 
 
-def _meaning(model: Model, layout: Layout, divisions: _Ints, division_links: _Ints) -> csc_array:
+def _meaning(model: Model, layout: Layout, divisions: _Ints, division_links: _Ints) -> tuple[_Ints, _Ints]:
+    """Which columns each variable is the sum of: pairs of a variable and a column."""
     link, division = layout.link.start, layout.division.start + np.arange(len(divisions))
     nodes, edges = np.arange(layout.n_detections), np.arange(layout.n_links)
     held = (division_links.T.ravel(), np.tile(division, 2))
@@ -146,16 +149,19 @@ def _meaning(model: Model, layout: Layout, divisions: _Ints, division_links: _In
         if kind in model.starts:
             parts += [(model.starts[kind] + variable, column) for variable, column in own]
     variables, places = (np.concatenate(side) for side in zip(*parts, strict=True))
-    shape = (model.n_variables, layout.n_columns)
-    return csc_array((np.ones(len(variables)), (variables, places)), shape=shape)
+    return variables, places
 
 
-def _bound(meaning: csc_array, pins: list[Pin], lower: NDArray[np.int8], upper: NDArray[np.int8]) -> list[Pin]:
+def _bound(
+    pins: list[Pin], variables: _Ints, places: _Ints, lower: NDArray[np.int8], upper: NDArray[np.int8]
+) -> list[Pin]:
     """Pins on other variables than nodes and edges, as bounds, in place; returns those that bounds cannot express."""
-    by_variable = meaning.tocsr()
+    order = np.argsort(variables, kind="stable") if pins else variables
+    sorted_variables = variables[order] if pins else variables
     left = []
     for pin in pins:
-        columns = by_variable.indices[by_variable.indptr[pin.variable] : by_variable.indptr[pin.variable + 1]]
+        own = slice(*np.searchsorted(sorted_variables, [pin.variable, pin.variable + 1]))
+        columns = places[order[own]]
         if not pin.value:
             upper[columns] = 0
         elif len(columns) == 1:

@@ -84,7 +84,8 @@ class Solver(motile.Solver):
         Raises InputError for costs that are not finite and graphs whose edges lead nowhere.
         """
         self._refuse_costs()
-        self.objective = ilpy.Objective.from_coefficients(self.costs.tolist())
+        self.objective = ilpy.Objective()
+        self.objective._coeffs = self.costs.tolist()  # set_coefficient resizes for each of them
         level = logging.WARNING if verbose else logging.INFO
         self.solution, self.certificate = solve_model(
             self, timeout, num_threads, backend, on_event, lambda text: logger.log(level, text)
@@ -99,6 +100,10 @@ class Solver(motile.Solver):
                 str(solution.native_status) if solution is self.solution else "the solution given is of no feasible model"
             )
         return super().get_selected_subgraph(solution)
+
+    def add_variable_cost(self, index: int | ilpy.Variable, value: float, weight: Weight) -> None:
+        """Add a cost of one variable, as costs of your own do."""
+        self.features.add_feature(index, self.weights.index_of(weight), value)
 
     def fit_weights(
         self, gt_attribute: str, regularizer_weight: float = 0.1, max_iterations: int = 1000, eps: float = 1e-6
