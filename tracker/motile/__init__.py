@@ -8,7 +8,17 @@ from tracker.motile.vocabulary import check_version
 check_version()
 
 from tracker.motile.blame import NoSelectionWarning  # noqa: E402  only once the version is known to fit
+from tracker.motile.convert import MotileProgram, from_motile, to_motile  # noqa: E402
+from tracker.motile.fixed import Fixed  # noqa: E402
 from tracker.motile.recognise import FreePinWarning  # noqa: E402
 from tracker.motile.solver import Solver  # noqa: E402
 
-__all__ = ["FreePinWarning", "NoSelectionWarning", "Solver"]
+__all__ = [
+    "Fixed",
+    "FreePinWarning",
+    "MotileProgram",
+    "NoSelectionWarning",
+    "Solver",
+    "from_motile",
+    "to_motile",
+]

@@ -43,6 +43,7 @@ class FlowProgram:
     """The program of a model.
 
     free: the program without pins on nodes and edges.   problem: with them.
+    variables, places: (K,) a variable and a column that it is the sum of, with others.
     pins: those on nodes and edges, in an order of their own; rows: (pins, 3) their nodes, -1 = none.
     left: pins that bounds cannot express, such as a split that must be there: a sum of columns that must be 1.
     """
@@ -50,6 +51,8 @@ class FlowProgram:
     model: Model
     free: TrackingProblem
     problem: TrackingProblem
+    variables: _Ints
+    places: _Ints
     pins: tuple[Pin, ...]
     rows: _Ints
     left: tuple[Pin, ...]
@@ -60,6 +63,10 @@ class FlowProgram:
         edges = values[layout.link].copy()
         edges[self.problem.division_links[values[layout.division]].ravel()] = True
         return values[layout.detection], edges
+
+    def column_sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """(columns,) what each column is worth when the variables are worth `values` (variables,)."""
+        return np.bincount(self.places, values[self.variables], self.problem.layout.n_columns)
 
     def subset(self, chosen: _Ints) -> PinArrays:
         """Some of the pins as arrays."""
@@ -107,7 +114,7 @@ def to_flow(model: Model, costs: NDArray[np.float64], used: _Flags) -> FlowProgr
     for number, pin in enumerate(hard):
         nodes = model.nodes_of(np.array([pin.variable]))
         rows[number, : len(nodes)] = nodes
-    return FlowProgram(model, free, apply_pins(free, arrays), hard, rows, tuple(left))
+    return FlowProgram(model, free, apply_pins(free, arrays), variables, places, hard, rows, tuple(left))
 
 
 def siblings(parent: _Ints) -> _Ints:
