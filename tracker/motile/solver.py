@@ -16,6 +16,7 @@ from tracker.errors import InputError, PinConflictError, first_five
 from tracker.motile.answer import Certificate, solve_model
 from tracker.motile.array_costs import apply_as_arrays
 from tracker.motile.features import ArrayFeatures
+from tracker.motile.model import check_edges
 from tracker.motile.learning import learn_weights
 from tracker.motile.recognise import take
 from tracker.motile.rows import ModelRows
@@ -138,6 +139,8 @@ class Solver(motile.Solver):
         if cls not in NEEDS:
             self._add_custom(cls.__name__, lambda: super(Solver, self)._add_variables(cls))
             return
+        if not any(kind in NEEDS for kind in self.variables):
+            check_edges(self.graph)
         keys = cls.instantiate(self)
         indices = self._allocate_variables(len(keys))
         self.variables[cls] = cls(self, dict(zip(keys, indices, strict=True)))
