@@ -87,7 +87,9 @@ def build(solver_class: type[motile.Solver], n_frames: int, part: str) -> motile
 GRAPHS: dict[int, tuple[motile.TrackGraph, dict[int, tuple[float, float]]]] = {}
 
 
-def timed(solver_class: type[motile.Solver], n_frames: int, part: str, limit_s: float) -> tuple[float, float, str, float]:
+def timed(
+    solver_class: type[motile.Solver], n_frames: int, part: str, limit_s: float
+) -> tuple[float, float, str, float]:
     """Seconds to build and in all, status, objective."""
     start = time.perf_counter()
     solver = build(solver_class, n_frames, part)

@@ -63,7 +63,9 @@ def test_other_versions_of_motile_are_refused() -> None:
 def test_edges_to_unknown_nodes() -> None:
     given = graph()
     given.add_edge((2, 99), {})
-    with pytest.raises(InputError, match=r"^every edge must join two nodes of the graph; not so: \(2, 99\)\. TrackGraph"):
+    with pytest.raises(
+        InputError, match=r"^every edge must join two nodes of the graph; not so: \(2, 99\)\. TrackGraph"
+    ):
         Solver(given).add_cost(EdgeSelectedCost(constant=1.0))
 
 
@@ -72,7 +74,9 @@ def test_nodes_without_frame() -> None:
     found.add_node(1, t=0)
     found.add_node(2)
     found.add_edge(1, 2)
-    with pytest.raises(InputError, match=r"leaves out nodes without the frame attribute 't', silently, but keeps their"):
+    with pytest.raises(
+        InputError, match=r"leaves out nodes without the frame attribute 't', silently, but keeps their"
+    ):
         Solver(motile.TrackGraph(found)).get_variables(EdgeSelected)
     given = graph()
     given.nodes[3]["t"] = None
@@ -101,13 +105,17 @@ def test_costs_that_are_no_numbers(value: float | None) -> None:
         given.nodes[node]["cost"] = value if node == 3 else 1.0
     solver = Solver(given)
     solver.add_cost(NodeSelectedCost(attribute="cost"))
-    with pytest.raises(InputError, match=r"NaN or infinite for 1 variables: NodeSelected\(3\)\. Look at the attributes"):
+    with pytest.raises(
+        InputError, match=r"NaN or infinite for 1 variables: NodeSelected\(3\)\. Look at the attributes"
+    ):
         solver.solve()
 
 
 def test_pin_of_none_is_no_pin() -> None:
     pins = {1: None, 2: None, 3: False, 4: float("nan"), (1, 2): True}
-    with pytest.warns(FreePinWarning, match=r"^the attribute of Pin\(pin\) has no value \(None or NaN\) for 3 nodes and edg"):
+    with pytest.warns(
+        FreePinWarning, match=r"^the attribute of Pin\(pin\) has no value \(None or NaN\) for 3 nodes and edg"
+    ):
         solver = model(pin=pins)
     solver.solve()
     assert selected(solver) == ([1, 2, 4], [(1, 2), (2, 4)])
@@ -133,7 +141,9 @@ def test_pins_that_contradict_rows_of_others_are_named() -> None:
     solver = model(pin={(1, 2): True, (1, 3): True, (2, 4): True})
     solver.add_constraint(SplitsAreFew(0))
     solver.add_constraint(EdgesInARow([(2, 4), (3, 5)], 1))
-    with pytest.warns(NoSelectionWarning, match=r"cannot hold together: Pin\(pin\) of edge \(1, 2\) = True, Pin\(pin\) of"):
+    with pytest.warns(
+        NoSelectionWarning, match=r"cannot hold together: Pin\(pin\) of edge \(1, 2\) = True, Pin\(pin\) of"
+    ):
         solution = solver.solve()
     assert solution.status is ilpy.SolverStatus.INFEASIBLE
 
@@ -146,7 +156,9 @@ def test_constraints_that_contradict_without_pins() -> None:
     row.set_relation(ilpy.Relation.GreaterEqual)
     row.set_value(9)
     solver.constraints.add(row)
-    with pytest.warns(NoSelectionWarning, match=r"satisfies the constraints, whatever the pins say; .* added to solver.con"):
+    with pytest.warns(
+        NoSelectionWarning, match=r"satisfies the constraints, whatever the pins say; .* added to solver.con"
+    ):
         assert solver.solve().status is ilpy.SolverStatus.INFEASIBLE
 
 

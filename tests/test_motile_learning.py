@@ -105,7 +105,9 @@ def test_marks_that_are_no_marks() -> None:
 def test_marks_that_contradict_each_other() -> None:
     graph = movie()
     graph.edges[(0, 1), (1, 0)]["gt"] = 1  # a second parent
-    with pytest.raises(InputError, match=r"^the marks 'gt' of nodes and edges contradict each other or the constraints"):
+    with pytest.raises(
+        InputError, match=r"^the marks 'gt' of nodes and edges contradict each other or the constraints"
+    ):
         model(Solver, graph).fit_weights("gt")
 
 

@@ -87,9 +87,7 @@ def solve_model(
     """The solution in motile's variables, and its certificate; see `Solver.solve`."""
     clock = time.perf_counter()
     limit_s = timeout_s if timeout_s > 0 else np.inf
-    settings = SolverSettings(
-        backend=_BACKENDS.get(backend, "highs"), time_limit_s=limit_s, threads=max(1, threads)
-    )
+    settings = SolverSettings(backend=_BACKENDS.get(backend, "highs"), time_limit_s=limit_s, threads=max(1, threads))
     costs, model = solver.costs, read_model(solver)
     if model.quadratic:
         log(f"rows of {first_five(dict.fromkeys(model.quadratic))} are not linear: motile solves this model itself")
@@ -236,5 +234,3 @@ def _flags(model: Model, kind: Any, values: NDArray[np.float64]) -> NDArray[np.b
 
 def _event(name: str, clock: float, **details: float) -> dict[str, Any]:
     return {"event_type": name, "backend": "pintrack", "runtime": time.perf_counter() - clock, **details}
-
-

@@ -33,7 +33,9 @@ def blame_flow(flow: FlowProgram, error: InfeasibleProblemError, settings: Solve
     """Which pins make a flow impossible."""
     guilty: list[Pin] = []
     if len(flow.pins):
-        found = smallest_conflict(flow.free, flow.subset, flow.rows, error.program_rows, replace(settings, backend="highs"))
+        found = smallest_conflict(
+            flow.free, flow.subset, flow.rows, error.program_rows, replace(settings, backend="highs")
+        )
         guilty = [flow.pins[number] for number in found.tolist()]
     nodes = [flow.model.names[row] for row in error.rows[:5].tolist()]
     return _sentence(guilty, [], nodes)

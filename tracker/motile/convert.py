@@ -100,7 +100,7 @@ def to_motile(
     kept = dict.fromkeys(rows, True) if keep else {}
     if hard is not None:
         kept = {row: value for row, value in kept.items() if row not in set(hard.detection[:, 0].tolist())}
-        for fixed in _as_fixed(hard):
+        for fixed in _as_fixed(hard, set(edges)):
             solver.add_constraint(fixed)
     solver.add_constraint(Fixed(nodes=kept))
     return solver
@@ -115,10 +115,11 @@ def _not_candidates(solver: Solver, links: list[Any], pairs: list[Any]) -> Mappi
     }
 
 
-def _as_fixed(pins: PinArrays) -> list[Fixed]:
-    """Each kind of pins as values of motile's variables."""
-    link = {(u, v): bool(value) for u, v, value in pins.link.tolist()}
+def _as_fixed(pins: PinArrays, edges: set[Any]) -> list[Fixed]:
+    """Each kind of pins as values of motile's variables; what is no edge need not be forbidden."""
+    link = {(u, v): bool(value) for u, v, value in pins.link.tolist() if value or (u, v) in edges}
     pair = {tuple(sorted(((u, v), (u, w)))): bool(value) for u, v, w, value in pins.division.tolist()}
+    pair = {two: value for two, value in pair.items() if value or edges.issuperset(two)}
     others: dict[Kind, dict[Any, bool]] = {
         NodeAppear: {row: bool(value) for row, value in pins.appear.tolist()},
         NodeDisappear: {row: bool(value) for row, value in pins.disappear.tolist()},
@@ -158,9 +159,7 @@ class MotileProgram:
         return apply_pins(self.problem, self.pins)
 
 
-def from_motile(
-    solver: motile.Solver, position_attribute: str | tuple[str, ...] | None = None
-) -> MotileProgram:
+def from_motile(solver: motile.Solver, position_attribute: str | tuple[str, ...] | None = None) -> MotileProgram:
     """A motile model as candidates, costs and pins, so that margins, suggestions and files of pins work on it.
 
     position_attribute: where nodes are, for suggestions and pictures; without it all lie at 0.

@@ -156,7 +156,8 @@ class FlowDistanceCost(ArrayCost):
         if not keys:
             return np.empty(0)
         here, there, move = (
-            np.array([table[edge[end]] for edge in keys], np.float64) for table, end in ((where, 0), (where, 1), (moves, 0))
+            np.array([table[edge[end]] for edge in keys], np.float64)
+            for table, end in ((where, 0), (where, 1), (moves, 0))
         )
         gap = np.array([frame[v] - frame[u] for u, v in keys], np.float64)
         return np.asarray(np.linalg.norm(there - here - gap[:, None] * move, axis=1))

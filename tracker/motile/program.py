@@ -165,7 +165,9 @@ def _solve_part(
         bounded = ProgramResult(None, -np.inf, "unbounded", 1, everything)
         if not program.cost[columns].any():
             return ProgramResult(None, np.inf, "infeasible", 1, everything)
-        free = Program(program.cost * 0, program.matrix, program.low, program.high, program.lower, program.upper, program.integer)
+        free = Program(
+            program.cost * 0, program.matrix, program.low, program.high, program.lower, program.upper, program.integer
+        )
         without = _solve_part(free, columns, rows, settings, deadline)
         return without if without.status == "infeasible" else bounded
     if status not in (_STATUS.kOptimal, *STOPPED):

@@ -98,7 +98,9 @@ class Solver(motile.Solver):
         solution = self.solution if solution is None else solution
         if solution is not None and solution.status is ilpy.SolverStatus.INFEASIBLE:
             raise PinConflictError(
-                str(solution.native_status) if solution is self.solution else "the solution given is of no feasible model"
+                str(solution.native_status)
+                if solution is self.solution
+                else "the solution given is of no feasible model"
             )
         return super().get_selected_subgraph(solution)
 

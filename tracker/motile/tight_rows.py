@@ -129,9 +129,7 @@ class _Writer:
         cost[self.columns[present]] = self.costs[present]
         integer = np.ones(self.size, bool)
         integer[self.columns[custom[model.types[custom] == int(ilpy.VariableType.Continuous)]]] = False
-        return TightProgram(
-            make_program(self.rows, cost, lower, upper, integer), self.columns, self.nodes, self.edges
-        )
+        return TightProgram(make_program(self.rows, cost, lower, upper, integer), self.columns, self.nodes, self.edges)
 
     def _place(self, kind: Kind, members: _Ints) -> None:
         """Columns for some members of a kind; where the model has no such variables they are ours alone."""
