@@ -31,6 +31,7 @@ from tracker.ilp.solve import solve
 from tracker.io.movies import open_movie
 from tracker.motile import Fixed, NoSelectionWarning, Solver, from_motile, to_motile
 from tracker.motile.costs import DivisionCost, FlowDistanceCost, FrameGapCost, LinkCost
+from tracker.motile.model import read_model
 from tracker.pin_checks import ResolvedPins, resolve_pins
 from tracker.pin_table import PinRow, pin_table
 from tracker.reading import detections_from_masks
@@ -126,11 +127,11 @@ def test_from_motile_has_the_same_optimum() -> None:
     @given(case=model_cases())
     def check(case) -> None:
         solver = case.model(Solver)
-        try:
-            program = from_motile(solver)
-        except InputError as error:
-            assert "at most one parent and two children" in str(error) or "no counterpart" in str(error)
+        if read_model(solver).max_parents > 1 or read_model(solver).max_children > 2:
+            with pytest.raises(InputError, match="at most one parent and two children"):
+                from_motile(solver)
             return
+        program = from_motile(solver)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", NoSelectionWarning)
             wanted = solver.solve()
@@ -211,8 +212,8 @@ def test_our_features_as_costs(solver_class: type[motile.Solver]) -> None:
     solver = solver_class(drifting())
     solver.add_cost(FlowDistanceCost(("x",), "flow", weight=1.0, constant=-3.0))
     solver.add_cost(FrameGapCost(weight=0.25))
-    solver.add_cost(DivisionCost({(1, frozenset((3, 4))): 9.0, (2, frozenset((3, 4))): 9.0,
-                                  (2, frozenset((3, 5))): 9.0, (2, frozenset((4, 5))): 1.0}, weight=1.0, constant=-6.0))  # fmt: skip
+    score = {(1, frozenset((3, 4))): 9.0, (2, frozenset((3, 4))): 9.0, (2, frozenset((3, 5))): 9.0}
+    solver.add_cost(DivisionCost({**score, (2, frozenset((4, 5))): 1.0}, weight=1.0, constant=-6.0))
     solver.add_cost(LinkCost("cost", weight=0.001))
     solver.add_constraint(MaxParents(1))
     solver.add_constraint(MaxChildren(2))

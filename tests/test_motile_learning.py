@@ -12,7 +12,7 @@ from tracker.motile import Solver
 
 
 def movie(*, marked: float = 1.0, dividing: bool = False, seed: int = 0) -> motile.TrackGraph:
-    """Four cells on parallel tracks over five frames; edges to all of the next frame, scored by noise plus the truth."""
+    """Four cells on parallel tracks over five frames; edges to all of the next frame, scored by truth and noise."""
     rng = np.random.default_rng(seed)
     graph = motile.TrackGraph()
     mark = lambda value: {"gt": int(value)} if rng.random() < marked else {}  # noqa: E731
@@ -72,7 +72,7 @@ def test_divisions_and_unmarked_nodes(marked: float, dividing: bool) -> None:
 
 
 def test_appearing_is_learnt_from_the_truth() -> None:
-    """A cell that enters in frame 2 is in the truth: motile takes its appearing to be 0 there, and prices it too high."""
+    """A cell that enters in frame 2 is in the truth: motile takes its appearing to be 0 there, and prices it higher."""
 
     def entering() -> motile.TrackGraph:
         graph = movie(seed=2)

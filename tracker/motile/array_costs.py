@@ -67,7 +67,7 @@ def apply_as_arrays(solver: "Solver", cost: Cost) -> bool:
 
 
 def _by_attribute(solver: "Solver", cost: Any, kind: Kind, exempt: Callable[[Any, int, int], bool] | None) -> None:
-    """weight * attribute + constant for every node or edge that is not exempt."""
+    """Add weight * attribute + constant for every node or edge that is not exempt."""
     variables, graph = solver.get_variables(kind), solver.graph
     items = graph.nodes if kind in ON_NODES else graph.edges
     chosen = list(variables)

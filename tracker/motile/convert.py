@@ -65,9 +65,9 @@ def to_motile(
         split_cost=costs.split,
         division_links=graph.division_links,
     )
-    hard = pins
+    hard = pins.hard if isinstance(pins, ResolvedPins) else pins
     if isinstance(pins, ResolvedPins):
-        problem, hard = with_soft_pins(problem, pins, soft_weight), pins.hard
+        problem = with_soft_pins(problem, pins, soft_weight)
     layout, count, split = problem.layout, problem.n_detections, problem.split
     links = [(u, v) for u, v in problem.links.tolist()]
     pairs = [tuple(sorted(((u, v), (u, w)))) for u, v, w in problem.divisions.tolist()]

@@ -21,7 +21,7 @@ class ArrayFeatures(Features):
         self._single: tuple[list[SupportsIndex], list[int], list[float]] = ([], [], [])
         self.changes = 0
 
-    @property
+    @property  # type: ignore[override]  # float32 there
     def _values(self) -> NDArray[np.float64]:
         """The table, with everything added; named as in motile, whose methods use it."""
         if self._single[0]:

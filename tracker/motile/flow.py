@@ -66,7 +66,7 @@ class FlowProgram:
 
     def column_sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """(columns,) what each column is worth when the variables are worth `values` (variables,)."""
-        return np.bincount(self.places, values[self.variables], self.problem.layout.n_columns)
+        return np.asarray(np.bincount(self.places, values[self.variables], self.problem.layout.n_columns), np.float64)
 
     def subset(self, chosen: _Ints) -> PinArrays:
         """Some of the pins as arrays."""
@@ -101,7 +101,7 @@ def to_flow(model: Model, costs: NDArray[np.float64], used: _Flags) -> FlowProgr
         links=model.edges,
         divisions=divisions,
         split=split,
-        cost=np.bincount(places, costs[variables], layout.n_columns),
+        cost=np.asarray(np.bincount(places, costs[variables], layout.n_columns), np.float64),
         lower=lower,
         upper=upper,
         n_detections=count,

@@ -127,10 +127,10 @@ def _linear_model(solver: "Solver", flow: FlowProgram, step: NDArray[np.int64]) 
         if len(used):
             design[family], owners[family] = own[:, used], used
     weights = []
-    for number, (name, weight) in enumerate(solver.weights._weights_by_name.items()):
+    for number, (name, weight) in enumerate(zip(solver.weight_names, solver.weights._weights, strict=True)):
         on = [family for family, used in owners.items() if number in used]
         family = "division" if on and set(on) <= {"division", "splits"} else (on or ["detection"])[0]
-        weights.append(Weight(": ".join(map(str, name)), family, None, 0, float(weight.value)))
+        weights.append(Weight(name, family, None, 0, float(weight.value)))
     return LinearModel(
         weights=tuple(weights),
         settings_before=CostSettings(),

@@ -46,8 +46,8 @@ def values_of(model: Model, nodes: _Flags, edges: _Flags) -> NDArray[np.float64]
         EdgeContinuation: lambda: edges & ~split[parent] & ~merge[child],
         EdgeSplit: lambda: edges & split[parent],
         EdgeMerge: lambda: edges & merge[child],
-        EdgeSplitPair: lambda: edges[model.pairs[EdgeSplitPair]].all(axis=1),
-        EdgeMergePair: lambda: edges[model.pairs[EdgeMergePair]].all(axis=1),
+        EdgeSplitPair: lambda: np.asarray(edges[model.pairs[EdgeSplitPair]].all(axis=1)),
+        EdgeMergePair: lambda: np.asarray(edges[model.pairs[EdgeMergePair]].all(axis=1)),
     }
     values = np.zeros(model.n_variables)
     for kind in model.starts:

@@ -20,7 +20,10 @@ _Flags = NDArray[np.bool_]
 
 @dataclass(frozen=True)
 class Parts:
-    """nodes (N,), edges (E,): reached by rows of others.   rest: the flow program of all else; None when it is nothing."""
+    """What rows of others reach, and the rest.
+
+    nodes: (N,), edges: (E,) reached.   rest: the flow program of all else; None when that is nothing.
+    """
 
     nodes: _Flags
     edges: _Flags

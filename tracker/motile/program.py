@@ -57,7 +57,9 @@ class Program:
 
 @dataclass(frozen=True)
 class ProgramResult:
-    """values: None where none was found.   bound: proven.   status: "optimal", "feasible", "infeasible", "unbounded",
+    """What solving a program gave.
+
+    values: None where none was found.   bound: proven.   status: "optimal", "feasible", "infeasible", "unbounded",
     "nothing" (no time).   parts: components.   infeasible: columns of the parts that have no solution.
     """
 
@@ -95,7 +97,7 @@ def solve_program(program: Program, settings: SolverSettings, deadline: float) -
     row_batch = batches(size, settings.batch_rows)[np.searchsorted(names, component)]
     parts = [(touched[batch == one], np.flatnonzero(row_batch == one)) for one in np.unique(row_batch)]
     with ThreadPoolExecutor(settings.threads or 1) as pool:
-        results = list(pool.map(lambda part: _solve_part(program, *part, settings, deadline), parts))
+        results = list(pool.map(lambda part: _solve_part(program, part[0], part[1], settings, deadline), parts))
     infeasible = [np.empty(0, np.int64)]
     order = ("optimal", "feasible", "nothing", "unbounded", "infeasible")
     for (columns, _), result in zip(parts, results, strict=True):

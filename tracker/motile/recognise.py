@@ -36,7 +36,7 @@ def take(solver: "Solver", constraint: Constraint) -> bool:
         sets = [list(members) for members in constraint.exclusive_sets]
         rows.exclusive += [[index[node] for node in dict.fromkeys(members)] for members in sets]
         rows.later(partial(ExclusiveNodes(sets).instantiate, solver))
-    elif type(constraint) in (Pin, ExpressionConstraint):
+    elif isinstance(constraint, ExpressionConstraint) and type(constraint) in (Pin, ExpressionConstraint):
         _take_expression(solver, constraint)
     else:
         return False
@@ -44,7 +44,7 @@ def take(solver: "Solver", constraint: Constraint) -> bool:
 
 
 def _take_expression(solver: "Solver", constraint: ExpressionConstraint) -> None:
-    """Each pinned node or edge a pin of its own; motile's two rows over all of them are written at once, they are short."""
+    """Each pinned node or edge is a pin of its own; motile's two rows over all of them are written at once."""
     code, is_pin = constraint._expression, type(constraint) is Pin
     name = f"{type(constraint).__name__}({', '.join(code.co_names)})"
     written = {True: ilpy.Constraint(), False: ilpy.Constraint()}

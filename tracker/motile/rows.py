@@ -1,4 +1,4 @@
-"""The rows of a motile model: those of motile's own classes are remembered by what they mean, and written when asked for.
+"""The rows of a motile model: those of motile's own classes are kept by their meaning, and written when asked for.
 
 Writing them is most of what motile spends its time on (one Python object per row and variable), and our solver does
 not need them. Whoever looks into `solver.constraints` finds every row where motile would have put it.
@@ -56,11 +56,11 @@ class ModelRows(ilpy.Constraints):
         self.max_parents = self.max_children = None
 
     @property
-    def _constraints(self) -> list[ilpy.Constraint]:
+    def _constraints(self) -> list[ilpy.Constraint]:  # type: ignore[override]  # a list of motile's own
         """All rows, written."""
-        if any(not isinstance(entry, ilpy.Constraint) for entry in self._entries):
-            self._entries = list(self._write())
-        return self._entries
+        written = list(self._write())
+        self._entries = [*written]
+        return written
 
     def _write(self) -> Iterator[ilpy.Constraint]:
         for entry in self._entries:

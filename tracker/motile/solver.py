@@ -16,8 +16,8 @@ from tracker.errors import InputError, PinConflictError, first_five
 from tracker.motile.answer import Certificate, solve_model
 from tracker.motile.array_costs import apply_as_arrays
 from tracker.motile.features import ArrayFeatures
-from tracker.motile.model import check_edges
 from tracker.motile.learning import learn_weights
+from tracker.motile.model import check_edges
 from tracker.motile.recognise import take
 from tracker.motile.rows import ModelRows
 from tracker.motile.vocabulary import NEEDS, Kind, index_map
@@ -40,8 +40,9 @@ class Solver(motile.Solver):
     def __init__(self, track_graph: motile.TrackGraph) -> None:
         """A model of `track_graph`, without costs and constraints."""
         super().__init__(track_graph)
-        self.features = ArrayFeatures()
-        self.constraints = ModelRows()
+        self.features: ArrayFeatures = ArrayFeatures()
+        self.constraints: ModelRows = ModelRows()
+        self._costs: NDArray[np.float64] = np.empty(0)  # type: ignore[assignment]
         self.certificate: Certificate | None = None
         self._costs_at = -1
 
@@ -126,6 +127,12 @@ class Solver(motile.Solver):
             self._compute_costs()
             self._weights_changed, self._costs_at = False, self.features.changes
         return self._costs
+
+    @property
+    def weight_names(self) -> list[str]:
+        """Of each weight in their order, "cost: attribute"."""
+        named = {id(weight): name for name, weight in self.weights._weights_by_name.items()}
+        return [str(named[id(weight)]) for weight in self.weights._weights]
 
     def indices(self, kind: Kind) -> slice:
         """Where the variables of a kind lie, which must be there."""

@@ -5,7 +5,8 @@ With E the edges on one side of a node (in, with appear and merge; out, with dis
     at most one edge      end + sum E = x
     at most two           end + sum E = x + branch,   end + branch <= x
                           branch edges y <= E, their sum = 2 branch;  the pairs that hold an edge sum to its y
-    more                  end + E <= x for each E,   x <= end + sum E,   end <= x,   sum E <= limit;  the rest as in motile
+    more                  end + E <= x for each E,   x <= end + sum E,   end <= x,   sum E <= limit,
+                          the rest as in motile
 
 The first two are the flow of docs/ilp.md, merges its mirror image.
 """
@@ -32,7 +33,7 @@ from scipy.sparse import coo_array
 
 from tracker.motile.model import Model
 from tracker.motile.program import Program, RowFamilies, make_program
-from tracker.motile.vocabulary import Kind
+from tracker.motile.vocabulary import ON_EDGES, ON_NODES, Kind
 
 _Ints = NDArray[np.int64]
 _Flags = NDArray[np.bool_]
@@ -96,13 +97,13 @@ class _Writer:
         pairs = {kind: own[(self.edge_place[own] >= 0).all(axis=1)] for kind, own in model.pairs.items()}
         self._place(NodeSelected, self.nodes)
         self._place(EdgeSelected, self.edges)
-        for kind in (NodeAppear, NodeDisappear, NodeSplit, NodeMerge):
+        for kind in ON_NODES[1:]:
             self._place(kind, self.nodes)
-        for kind in (EdgeContinuation, EdgeSplit, EdgeMerge):
+        for kind in ON_EDGES[1:]:
             if kind in model.starts:
                 self._place(kind, self.edges)
-        for kind, own in model.pairs.items():
-            self._place(kind, np.flatnonzero((self.edge_place[own] >= 0).all(axis=1)))
+        for pair, own in model.pairs.items():
+            self._place(pair, np.flatnonzero((self.edge_place[own] >= 0).all(axis=1)))
         custom = np.flatnonzero(model.custom)
         self.columns[custom] = self.size + np.arange(len(custom))
         self.size += len(custom)
@@ -186,7 +187,7 @@ class _Writer:
         add(len(own), [(own, ends[first], 1.0), (own, ends[second], 1.0), (own, couples, -1.0)], -infinite, 1.0)
 
     def _continuations(self) -> None:
-        """c = E, unless the parent splits or the child merges."""
+        """An edge continues a track, unless the parent splits or the child merges."""
         each, goes = np.arange(len(self.edges)), self.of[EdgeContinuation]
         edge, (parent, child) = self.of[EdgeSelected], self.ends.T
         split, merge = self.of[NodeSplit][parent], self.of[NodeMerge][child]

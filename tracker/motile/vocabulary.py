@@ -37,9 +37,9 @@ NEEDS: dict[Kind, tuple[Kind, ...]] = {
     EdgeSplitPair: (EdgeSplit,),
     EdgeMergePair: (EdgeMerge,),
 }
-ON_NODES = (NodeSelected, NodeAppear, NodeDisappear, NodeSplit, NodeMerge)
-ON_EDGES = (EdgeSelected, EdgeContinuation, EdgeSplit, EdgeMerge)
-ON_PAIRS = (EdgeSplitPair, EdgeMergePair)
+ON_NODES: tuple[Kind, ...] = (NodeSelected, NodeAppear, NodeDisappear, NodeSplit, NodeMerge)
+ON_EDGES: tuple[Kind, ...] = (EdgeSelected, EdgeContinuation, EdgeSplit, EdgeMerge)
+ON_PAIRS: tuple[Kind, ...] = (EdgeSplitPair, EdgeMergePair)
 
 
 def check_version(found: str | None = None) -> None:

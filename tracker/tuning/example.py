@@ -98,7 +98,7 @@ def make_example(model: LinearModel, target: Target, max_parts: int = 32) -> Exa
         part=part,
         n_parts=n_parts,
         loss_cost=loss_cost,
-        loss_constant=np.bincount(part, loss_constant, n_parts),
+        loss_constant=np.bincount(part, loss_constant, n_parts).astype(float),
         complete=bool((decided | fixed)[counts].all()),
         n_links=int(true_links),
     )
