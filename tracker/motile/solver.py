@@ -16,7 +16,6 @@ from tracker.errors import InputError, PinConflictError, first_five
 from tracker.motile.answer import Certificate, solve_model
 from tracker.motile.array_costs import apply_as_arrays
 from tracker.motile.features import ArrayFeatures
-from tracker.motile.learning import learn_weights
 from tracker.motile.model import check_edges
 from tracker.motile.recognise import take
 from tracker.motile.rows import ModelRows
@@ -118,6 +117,8 @@ class Solver(motile.Solver):
         `tracker.motile.learning`. regularizer_weight: of |weights|^2 / 2.   max_iterations: cutting planes at most.
         eps: relative gap of the objective at which to stop.
         """
+        from tracker.motile.learning import learn_weights  # brings the rooms of `track tune`, which nothing else needs
+
         self.weights.from_ndarray(learn_weights(self, gt_attribute, regularizer_weight, max_iterations, eps).tolist())
 
     @property
