@@ -44,14 +44,17 @@ def to_motile(
     *,
     keep: bool = True,
     soft_weight: float = 1.0,
-) -> Solver:
+    solver_class: type[motile.Solver] = Solver,
+) -> motile.Solver:
     """Candidates, costs and pins as a motile model whose solution is that of `track run`.
 
-    Nodes are rows of `graph.detections`, with the attributes t, label and pos; edges are its links, and where a
-    division has a child without a link, that edge, too. Links cost on EdgeContinuation and divisions on EdgeSplitPair,
-    which replaces the two; without divisions of their own links cost on EdgeSelected and `costs.split` on NodeSplit.
+    Nodes are rows of `graph.detections`, with the attributes t, label, pos and the detection's properties; edges are
+    its links, with the features that were computed, and where a division has a child without a link, that edge, too.
+    Links cost on EdgeContinuation and divisions on EdgeSplitPair, which replaces the two; without divisions of their
+    own links cost on EdgeSelected and `costs.split` on NodeSplit.
     keep: every detection must be selected (costs.detection = "keep").   soft_weight: annotations.soft_weight.
-    Every candidate that pins demand must be in the graph, as after `tracker.prepare.prepare`.
+    solver_class: of the model made. Every candidate that pins demand must be in the graph, as after
+    `tracker.prepare.prepare`.
     """
     problem = make_problem(
         len(graph.detections),
@@ -74,13 +77,17 @@ def to_motile(
 
     detections, track_graph = graph.detections, motile.TrackGraph()
     labels, positions = detections.label.tolist(), detections.position.tolist()
+    properties = {name: column.tolist() for name, column in detections.properties.items()}
     for row, frame in enumerate(detections.frame.tolist()):
-        track_graph.add_node(row, {"t": frame, "label": labels[row], "pos": positions[row]})
+        own = {name: column[row] for name, column in properties.items()}
+        track_graph.add_node(row, {**own, "t": frame, "label": labels[row], "pos": positions[row]})
+    features = {name: column.tolist() for (family, name), column in costs.columns.items() if family == "link"}
+    data = {edge: {name: column[number] for name, column in features.items()} for number, edge in enumerate(links)}
     edges = sorted({*links, *(edge for pair in pairs for edge in pair)})  # so that motile's pairs are sorted like ours
     for edge in edges:
-        track_graph.add_edge(edge, {})
+        track_graph.add_edge(edge, data.get(edge, {}))
 
-    solver = Solver(track_graph)
+    solver = solver_class(track_graph)
 
     def price(kind: Kind, name: str, keys: list[Any], family: slice) -> None:
         solver.add_cost(KindCost(kind, dict(zip(keys, problem.cost[family].tolist(), strict=True))), name)
@@ -106,7 +113,7 @@ def to_motile(
     return solver
 
 
-def _not_candidates(solver: Solver, links: list[Any], pairs: list[Any]) -> Mapping[Kind, Mapping[Any, bool]]:
+def _not_candidates(solver: motile.Solver, links: list[Any], pairs: list[Any]) -> Mapping[Kind, Mapping[Any, bool]]:
     """Pairs of edges that are no division, and edges that are no link, which a motile graph has all the same."""
     divisions, known = set(pairs), set(links)
     return {
@@ -120,13 +127,20 @@ def _as_fixed(pins: PinArrays, edges: set[Any]) -> list[Fixed]:
     link = {(u, v): bool(value) for u, v, value in pins.link.tolist() if value or (u, v) in edges}
     pair = {tuple(sorted(((u, v), (u, w)))): bool(value) for u, v, w, value in pins.division.tolist()}
     pair = {two: value for two, value in pair.items() if value or edges.issuperset(two)}
+    nodes = {row: bool(value) for row, value in pins.detection.tolist()}
+    # motile's own rows let a node appear that has a parent: say that it has none.
+    childless = pins.children[(pins.children[:, 1:] < 0).all(axis=1)]
+    for side, ends in ((1, pins.appear), (0, pins.disappear), (0, childless)):
+        alone = set(ends[ends[:, 1] != 0, 0].tolist())
+        nodes = {**dict.fromkeys(alone, True), **nodes}
+        link.update({edge: False for edge in edges if edge[side] in alone and not link.get(edge)})
     others: dict[Kind, dict[Any, bool]] = {
         NodeAppear: {row: bool(value) for row, value in pins.appear.tolist()},
         NodeDisappear: {row: bool(value) for row, value in pins.disappear.tolist()},
     }
     if pair:
         others[EdgeSplitPair] = pair
-    found = [Fixed({row: bool(value) for row, value in pins.detection.tolist()}, link, others)]
+    found = [Fixed(nodes, link, others)]
     for parent, one, other in pins.children.tolist():  # exactly these
         children = [child for child in (one, other) if child >= 0]
         if not children:
