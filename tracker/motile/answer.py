@@ -32,6 +32,7 @@ _BACKENDS: dict[ilpy.Preference, Backend] = {
     ilpy.Preference.Any: "highs",
     ilpy.Preference.Scip: "scip",
     ilpy.Preference.Gurobi: "gurobi",
+    ilpy.Preference.GurobiRestricted: "gurobi",
     ilpy.Preference.CuOpt: "cuopt",
 }
 _OPTIMAL = 1e-6
@@ -87,7 +88,7 @@ def solve_model(
     """The solution in motile's variables, and its certificate; see `Solver.solve`."""
     clock = time.perf_counter()
     limit_s = timeout_s if timeout_s > 0 else np.inf
-    settings = SolverSettings(backend=_BACKENDS.get(backend, "highs"), time_limit_s=limit_s, threads=max(1, threads))
+    settings = SolverSettings(backend=_BACKENDS[backend], time_limit_s=limit_s, threads=max(1, threads))
     costs, model = solver.costs, read_model(solver)
     if model.quadratic:
         log(f"rows of {first_five(dict.fromkeys(model.quadratic))} are not linear: motile solves this model itself")

@@ -78,7 +78,7 @@ class Solver(motile.Solver):
         timeout: seconds, 0 for none; the best selection found by then has the status TIMELIMIT.
         num_threads: independent parts solved at once.   verbose: log at the level WARNING, else at INFO.
         backend: Any solves linear relaxations by HiGHS and proves the rest; a named one is given the integer programs
-        that remain after our reductions.   on_event: told when the model is reduced ("PRESOLVEROUND") and solved
+        of a flow that remain after our reductions; what rows of others reach is always HiGHS'.   on_event: told when the model is reduced ("PRESOLVEROUND") and solved
         ("BESTSOLFOUND", with primalbound, dualbound and gap).
         The objective of the Solution is `costs` times its values. Without a solution its values are 0, its status is
         INFEASIBLE or TIMELIMIT, and a warning says why, naming pins that cannot hold together.
