@@ -78,8 +78,9 @@ class Solver(motile.Solver):
         timeout: seconds, 0 for none; the best selection found by then has the status TIMELIMIT.
         num_threads: independent parts solved at once.   verbose: log at the level WARNING, else at INFO.
         backend: Any solves linear relaxations by HiGHS and proves the rest; a named one is given the integer programs
-        of a flow that remain after our reductions; what rows of others reach is always HiGHS'.   on_event: told when the model is reduced ("PRESOLVEROUND") and solved
-        ("BESTSOLFOUND", with primalbound, dualbound and gap).
+        of a flow that remain after our reductions; what rows of others reach is always HiGHS'.
+        on_event: told when the model is reduced ("PRESOLVEROUND") and solved ("BESTSOLFOUND", with primalbound,
+        dualbound and gap).
         The objective of the Solution is `costs` times its values. Without a solution its values are 0, its status is
         INFEASIBLE or TIMELIMIT, and a warning says why, naming pins that cannot hold together.
         Raises InputError for costs that are not finite and graphs whose edges lead nowhere.
