@@ -27,6 +27,7 @@ check: $(VENV)/dev.installed  ## style and types
 
 bench: $(VENV)/dev.installed  ## timed comparisons; minutes
 	$(BIN)/python benchmarks/solver.py
+	$(BIN)/python benchmarks/motile_solver.py --time-limit 60
 	$(BIN)/python benchmarks/movies.py
 	$(BIN)/python benchmarks/annotations.py
 	$(BIN)/python benchmarks/session.py

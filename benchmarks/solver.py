@@ -48,7 +48,7 @@ def motile_scip(n_frames: int, keep: bool, time_limit_s: float) -> dict:
     """The same program in motile 1.0 (EdgeSplitPair), solved by SCIP."""
     import ilpy
 
-    from tracker.motile import to_motile
+    from tracker.motile.referee import to_motile
 
     detections = hela_detections(n_frames)
     start = time.perf_counter()

@@ -12,6 +12,7 @@ from tracker.config_ascent import Ascent
 from tracker.config_dense import Maester, Tap
 from tracker.config_learning import Attrackt, Autoencoder, Finetune, Network, Reid, Trackastra, Training, Windows
 from tracker.config_measured import Measured
+from tracker.config_motile import MotileTerm, split_terms
 from tracker.config_problems import explain, points_hint
 from tracker.config_sam import Sam
 from tracker.config_scores import AssociationSettings, DivisionScoreSettings, EmbeddingSettings
@@ -123,13 +124,17 @@ class CostSettings(_Section):
     """Appearing and disappearing are free closer than this to the image edge (y and x); 0 = never."""
     terms: tuple[Term, ...] = ()
     """Further terms; they add to the preset."""
+    motile: tuple[MotileTerm, ...] = ()
+    """Terms that name a motile class of your own; `[[costs.terms]]` with `motile = ...` comes here."""
     measured: Measured | None = None
     """The numbers of the preset auto, frozen; without them every run measures them."""
 
     @model_validator(mode="before")
     @classmethod
     def _constants_of_preset(cls, given: Any) -> Any:
-        """The preset's constants where none are given."""
+        """The preset's constants where none are given; terms of motile classes apart."""
+        if isinstance(given, dict):
+            given = split_terms(given)
         preset = PRESETS.get(given.get("preset", "none")) if isinstance(given, dict) else None
         return given if preset is None else {**preset.constants, **given}
 
@@ -163,6 +168,8 @@ class Solving(_Section):
 
     method: Literal["ilp", "sequential"] = "ilp"
     """ilp: the proven optimum; sequential: frame by frame by [embeddings] alone, a peer without divisions or proof."""
+    engine: Literal["flow", "motile"] = "flow"
+    """flow: the program of docs/ilp.md; motile: through motile and SCIP alone, for comparison."""
     backend: Literal["highs", "scip", "gurobi", "cuopt"] = "highs"
     """highs is built in; the others need their packages (and Gurobi a licence, cuOpt a GPU)."""
     gap: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0

@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from tracker.config import Config, Term
 from tracker.config_measured import Measured
+from tracker.config_motile import MotileTerm
 from tracker.errors import OutputError
 
 
@@ -24,7 +25,7 @@ def render_config(config: Config, *, title: str = "") -> str:
             continue
         lines += [f"[{name}]", *_keys(section), ""]
         if name == "costs":
-            lines += _terms(config.costs.terms) + _measured(config.costs.measured)
+            lines += _terms(config.costs.terms) + _motile(config.costs.motile) + _measured(config.costs.measured)
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -53,7 +54,7 @@ def relative_to(path: str | None, folder: Path) -> str | None:
 def _keys(section: BaseModel) -> list[str]:
     lines = []
     for key, described in type(section).model_fields.items():
-        if key in ("terms", "measured"):  # tables of their own
+        if key in ("terms", "measured", "motile"):  # tables of their own
             continue
         value = getattr(section, key)
         text = f"# {key} =" if value is None else f"{key} = {_toml(value)}"
@@ -82,6 +83,14 @@ def _terms(terms: tuple[Term, ...]) -> list[str]:
     return lines
 
 
+def _motile(terms: tuple[MotileTerm, ...]) -> list[str]:
+    lines = []
+    for term in terms:
+        lines += ["[[costs.terms]]", f"motile = {_toml(term.motile)}"]
+        lines += [*(f"{key} = {_toml(value)}" for key, value in term.arguments.items()), ""]
+    return lines
+
+
 def _measured(numbers: Measured | None) -> list[str]:
     if numbers is None:
         return []
@@ -93,6 +102,8 @@ def _measured(numbers: Measured | None) -> list[str]:
 
 
 def _toml(value: Any) -> str:
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{json.dumps(key)} = {_toml(own)}' for key, own in value.items())}}}"
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (tuple, list)):

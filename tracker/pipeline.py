@@ -129,11 +129,22 @@ def run(
 
 def _at_once(config: Config, watch: Stopwatch, explained: Sequence[Key]) -> _Tracked:
     """The lineage of least cost."""
-    prepared = prepare(config, watch)
+    by_motile = bool(config.costs.motile) or config.solver.engine == "motile"
+    if by_motile and (explained or config.output.margins == "exact"):
+        raise ConfigError(
+            "what a choice is worth is unknown where motile solves, or classes of your own take part: leave out "
+            '--explain, and set output.margins = "bound" or "none"'
+        )
+    prepared = prepare(config, watch, with_motile=True)
     inputs, graph, costs = prepared.inputs, prepared.graph, prepared.costs
     explained_rows = [find_row(inputs.detections, key) for key in dict.fromkeys(explained)]
     with watch.stage("solve", "solving"):
-        problem, solution = solve_pinned(prepared.problem, prepared.pins, solver_settings(config))
+        if by_motile:
+            from tracker.motile.configured import solve_as_motile
+
+            problem, solution = solve_as_motile(config, prepared)
+        else:
+            problem, solution = solve_pinned(prepared.problem, prepared.pins, solver_settings(config))
     with watch.stage("margins", "measuring margins"):
         margins = _margins(config, problem, solution)
     bills = []

@@ -80,11 +80,18 @@ class Stopwatch:
         log.debug("%s: %.2f s", message, passed)
 
 
-def prepare(config: Config, watch: Stopwatch) -> Prepared:
+def prepare(config: Config, watch: Stopwatch, *, with_motile: bool = False) -> Prepared:
     """Read, propose, price. Pins are checked against the movie, and against each other, before anything is priced.
 
-    Raises ConfigError where solver.method is another than the integer program, which is what is prepared here.
+    with_motile: the caller adds the motile classes that the config names, and heeds solver.engine.
+    Raises ConfigError where solver.method is another than the integer program, which is what is prepared here, and
+    where the config needs motile and the caller does not know it.
     """
+    if not with_motile and (config.costs.motile or config.solver.engine == "motile"):
+        raise ConfigError(
+            'costs.terms with `motile` and solver.engine = "motile" are for `track run`; this works with the costs and '
+            "the program of this package alone: leave them out here"
+        )
     if config.solver.method != "ilp":
         raise ConfigError(
             f'solver.method = "{config.solver.method}" is for `track run`; this works with the lineage of least cost: '

@@ -35,6 +35,15 @@ def smallest_conflict(
     def holds(pins: NDArray[np.int64]) -> bool:
         return feasible.under(subset(np.sort(pins)))
 
+    return quick_explain(holds, feasible.suspects)
+
+
+def quick_explain(holds: Callable[[NDArray[np.int64]], bool], suspects: NDArray[np.int64]) -> NDArray[np.int64]:
+    """A subset of the suspects, sorted, that does not hold together although it does without any one of them.
+
+    holds: whether some of them do; all of them together do not.
+    """
+
     def explain(background: NDArray[np.int64], added: bool, pins: NDArray[np.int64]) -> NDArray[np.int64]:
         if added and not holds(background):
             return np.empty(0, np.int64)
@@ -45,7 +54,7 @@ def smallest_conflict(
         from_first = explain(np.concatenate([background, from_second]), len(from_second) > 0, first)
         return np.concatenate([from_first, from_second])
 
-    return np.sort(explain(np.empty(0, np.int64), False, feasible.suspects))
+    return np.sort(explain(np.empty(0, np.int64), False, suspects))
 
 
 class _Feasibility:

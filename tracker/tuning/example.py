@@ -27,7 +27,7 @@ class Example:
 
     counts: (columns,) bool.   program: with the others closed.   part: (columns,) number of the independent part of
     the program that a column belongs to, of `n_parts`.   loss_cost: (columns,) what choosing a column adds to the
-    Hamming loss, -1 where the target has it, and loss_constant: (n_parts,) what to add to that.
+    loss, -1 where the target has it, and loss_constant: (n_parts,) what to add to that.
     complete: every column that counts is decided.   n_links: decided true links, divisions counting twice.
     """
 
@@ -86,7 +86,9 @@ def make_example(model: LinearModel, target: Target, max_parts: int = 32) -> Exa
         upper[family][~counts[family]] = 0
     inner = program.with_bounds(program.lower, upper)
     part, n_parts = _parts(inner, max_parts)
-    loss_cost = np.where(decided, 1.0 - 2.0 * values, 0.0)
+    loss_cost, loss_constant = np.where(decided, 1.0 - 2.0 * values, 0.0), (decided * values).astype(float)
+    if target.loss is not None:
+        loss_cost, loss_constant = target.loss
     true_links = np.count_nonzero(values[layout.link]) + 2 * np.count_nonzero(values[layout.division])
     return Example(
         model=model,
@@ -96,7 +98,7 @@ def make_example(model: LinearModel, target: Target, max_parts: int = 32) -> Exa
         part=part,
         n_parts=n_parts,
         loss_cost=loss_cost,
-        loss_constant=np.bincount(part, decided * values, n_parts).astype(float),
+        loss_constant=np.bincount(part, loss_constant, n_parts).astype(float),
         complete=bool((decided | fixed)[counts].all()),
         n_links=int(true_links),
     )

@@ -25,11 +25,14 @@ class Target:
     values: (columns,) int8, 0 or 1; 0 where nothing is known.   decided: (columns,) bool, what the annotation decides.
     Columns that no lineage could choose otherwise are not decided: nobody had to say so.
     spans: (columns, 2) int64 first and last step of the detections that each column touches.
+    loss: (2, columns) float64, where it is not the Hamming distance over the decided columns: what choosing each column
+    adds to the loss, and constants that are added whatever is chosen.
     """
 
     values: NDArray[np.int8]
     decided: NDArray[np.bool_]
     spans: NDArray[np.int64]
+    loss: NDArray[np.float64] | None = None
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ def target_from_truth(
         )
     known = truth_as_lineage(truth, detections, masks)
     pins, lost_links, lost_divisions = _as_pins(prepared, known, np.isin(detections.frames, part.frames))
-    target = _decide(prepared.problem, pins, detections.step.astype(np.int64))
+    target = decide(prepared.problem, pins, detections.step.astype(np.int64))
     n_children = (pins.children[:, 1:] >= 0).sum(axis=1)
     report = TargetReport(
         rule=matching.rule,
@@ -101,7 +104,7 @@ def target_from_pins(prepared: Prepared, pins: ResolvedPins) -> Target:
     `children` decides all ways out of a detection and all ways into its children; what is said to be false decides
     zeros. Pins with a confidence decide nothing. What they demand must be among the candidates, as after `prepare`.
     """
-    return _decide(prepared.problem, pins.hard, prepared.inputs.detections.step.astype(np.int64))
+    return decide(prepared.problem, pins.hard, prepared.inputs.detections.step.astype(np.int64))
 
 
 def cut_target(target: Target, whole: LinearModel, part: LinearModel) -> Target:
@@ -170,7 +173,7 @@ def _divisions_there(problem: TrackingProblem, wanted: NDArray[np.int64]) -> NDA
     return find_divisions(problem.divisions, wanted) >= 0
 
 
-def _decide(problem: TrackingProblem, pins: PinArrays, step: NDArray[np.int64]) -> Target:
+def decide(problem: TrackingProblem, pins: PinArrays, step: NDArray[np.int64]) -> Target:
     """What pins decide: the columns that have one value left under them, but not without."""
     free_lower, free_upper = propagate(problem, problem.lower, problem.upper)
     pinned = apply_pins(problem, pins)

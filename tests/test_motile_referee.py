@@ -18,7 +18,7 @@ from tracker.ilp.backends import SolverSettings
 from tracker.ilp.bounds import apply_pins
 from tracker.ilp.problem import TrackingProblem, make_problem
 from tracker.ilp.solve import solve
-from tracker.motile import from_motile, solve_with_motile, to_motile
+from tracker.motile.referee import from_motile, solve_with_motile, to_motile
 
 REWARDED = {name for name in CASES if name.startswith("negative_")}
 
