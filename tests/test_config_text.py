@@ -75,7 +75,8 @@ FULL = {
     "finetune": {"start": "m", "unsupervised": False},
     "annotations": {"pins": ["one.csv", "two.csv"], "soft_weight": 2.5},
     "sequential": {"momentum": 0.2, "temperature": 0.1, "within_weight": 0.5, "max_gap_frames": 3},
-    "solver": {"engine": "motile", "method": "sequential", "backend": "scip", "gap": 0.01, "time_limit_s": 60, "threads": 2, "seed": 9},
+    "solver": {"engine": "motile", "method": "sequential", "backend": "scip", "gap": 0.01, "time_limit_s": 60,
+               "threads": 2, "seed": 9},
     "output": {"path": "out", "margins": "none"},
 }  # fmt: skip
 
