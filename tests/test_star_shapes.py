@@ -9,7 +9,7 @@ torch = pytest.importorskip("torch", reason="networks need the extra learn")
 from embeddings.losses.star_shapes import mixed_star_loss, star_loss  # noqa: E402
 from embeddings.nets.cellulus_config import MiniUNetConfig  # noqa: E402
 from embeddings.nets.errors import ModelError  # noqa: E402
-from embeddings.nets.stardist import StarDistNetwork, seeded_stardist  # noqa: E402
+from embeddings.nets.stardist import seeded_stardist  # noqa: E402
 from embeddings.nets.stardist_config import StarDistConfig  # noqa: E402
 
 
