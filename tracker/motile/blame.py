@@ -59,8 +59,11 @@ def blame_rows(
 
     nothing = np.empty(0, np.int64)
     found = quick_explain(holds, np.arange(len(suspects))) if suspects and holds(nothing) else nothing
-    here = np.flatnonzero((tight.columns >= 0) & guilty_columns[np.maximum(tight.columns, 0)])
+    present = np.flatnonzero(tight.columns >= 0)
+    here = present[guilty_columns[tight.columns[present]]]
     involved = abs(model.rows.matrix)[:, here].sum(axis=1) > 0
+    without = np.diff(model.rows.matrix.indptr) == 0  # rows of no variable: true or false whatever is chosen
+    involved |= without & ((model.rows.low > 0) | (model.rows.high < 0))
     sources = dict.fromkeys(name for name, own in zip(model.rows.sources, involved.tolist(), strict=True) if own)
     nodes = [model.names[row] for row in model.nodes_of(here)[:5].tolist()]
     return _sentence([suspects[number] for number in found.tolist()], list(sources), nodes)
@@ -73,9 +76,10 @@ def _without_costs(program: Program) -> Program:
 def _sentence(guilty: list[Pin], sources: list[str], nodes: list[object]) -> str:
     others = f" (rows of {first_five(sources)} are at work there, too)" if sources else ""
     if not guilty:
+        around = f"; the contradiction lies around the nodes {first_five(map(repr, nodes))}" if nodes else ""
         return (
-            f"no selection of nodes and edges satisfies the constraints, whatever the pins say; the "
-            f"contradiction lies around the nodes {first_five(map(repr, nodes))}{others}. Relax one of the constraints"
+            f"no selection of nodes and edges satisfies the constraints, whatever the pins say{around}{others}. "
+            "Relax one of the constraints"
         )
     named = ", ".join(pin.who for pin in guilty)
     return (

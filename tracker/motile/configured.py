@@ -120,7 +120,8 @@ def _as_solution(
     edges = [edge for edge, index in index_map(solver.get_variables(EdgeSelected)).items() if chosen[index]]
     values = columns_of(problem, np.array(nodes, np.int64), np.array(edges, np.int64).reshape(-1, 2))
     certificate = solver.certificate if isinstance(solver, Solver) else None
-    objective = float(np.asarray(solver.costs, np.float64) @ chosen)
+    # By the values themselves: variables of the user's own need not be 0 or 1.
+    objective = float(np.asarray(solver.costs, np.float64) @ np.asarray(found.variable_values, np.float64))
     optimal = found.status is ilpy.SolverStatus.OPTIMAL
     bound = certificate.bound if certificate is not None else objective if optimal else -np.inf
     unknown = np.full(len(right_hand_side(problem)), np.nan)

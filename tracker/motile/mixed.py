@@ -49,9 +49,9 @@ def split_parts(flow: FlowProgram) -> Parts:
     open_links = (problem.upper == 1) & ~out
     edges = open_links[layout.link].copy()
     edges[problem.division_links[open_links[layout.division]].ravel()] = True
-    edges[model.places(EdgeSelected, [pin for pin in model.pins if pin.value])] = (
-        True  # also where another pin closes it
-    )
+    chosen = [pin for pin in model.pins if pin.value]
+    for kind in ON_EDGES:  # also where another pin closes it: that nothing satisfies both must show
+        edges[model.places(kind, chosen)] = True
 
     reached = named[_components(flow, edges, named, row, variable)]
     inside = edges & reached[model.edges].all(axis=1)

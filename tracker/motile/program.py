@@ -98,7 +98,7 @@ def solve_program(program: Program, settings: SolverSettings, deadline: float) -
     parts = [(touched[batch == one], np.flatnonzero(row_batch == one)) for one in np.unique(row_batch)]
     with ThreadPoolExecutor(settings.threads or 1) as pool:
         results = list(pool.map(lambda part: _solve_part(program, part[0], part[1], settings, deadline), parts))
-    infeasible = [np.empty(0, np.int64)]
+    infeasible = [alone[program.lower[alone] > program.upper[alone]]]
     order = ("optimal", "feasible", "nothing", "unbounded", "infeasible")
     for (columns, _), result in zip(parts, results, strict=True):
         status = max(status, result.status, key=order.index)

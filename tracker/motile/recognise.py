@@ -6,6 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import ilpy
+import numpy as np
 from motile.constraints import Constraint, ExclusiveNodes, ExpressionConstraint, MaxChildren, MaxParents, Pin
 from motile.variables import EdgeSelected, NodeSelected
 
@@ -81,7 +82,7 @@ def _take_expression(solver: "Solver", constraint: ExpressionConstraint) -> None
 
 
 def _without_value(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and value != value)
+    return value is None or (isinstance(value, float | np.floating) and bool(value != value))
 
 
 def bounds_in(row: ilpy.Constraint) -> Iterator[tuple[int, bool]]:
