@@ -12,9 +12,10 @@ from tracker.pipeline import run
 from tracker.prepare import Stopwatch, prepare
 
 CLASSES = '''
+import ilpy
 from motile.constraints import Constraint
 from motile.costs import Cost, Weight
-from motile.variables import EdgeSelected, NodeSplit
+from motile.variables import EdgeSelected, NodeSplit, Variable
 
 
 class Dislike(Cost):
@@ -37,6 +38,28 @@ class AtMost(Constraint):
 
     def instantiate(self, solver):
         yield sum(solver.get_variables(EdgeSelected).values()) <= self.edges
+
+
+class Slack(Variable):
+    """One number, at least 3.25."""
+
+    variable_type = ilpy.VariableType.Continuous
+
+    @staticmethod
+    def instantiate(solver):
+        return [0]
+
+    @staticmethod
+    def instantiate_constraints(solver):
+        yield solver.get_variables(Slack)[0] >= 3.25
+
+
+class PriceOfSlack(Cost):
+    def __init__(self, weight):
+        self.weight = Weight(weight)
+
+    def apply(self, solver):
+        solver.add_variable_cost(solver.get_variables(Slack)[0], 1.0, self.weight)
 
 
 def no_class():
@@ -84,6 +107,15 @@ def test_a_cost_and_a_constraint_of_ones_own(tmp_path: Path, engine: str) -> Non
     assert len(few.lineage.links) == 2 < len(plain.lineage.links)
     assert few.report["status"] == "optimal"
     assert few.report["config"]["costs"]["motile"][0]["arguments"] == {"edges": 2}
+
+
+@pytest.mark.parametrize("engine", ["flow", "motile"])
+def test_a_number_of_ones_own_counts_as_much_as_it_is(tmp_path: Path, engine: str) -> None:
+    plain = run(config(tmp_path), overwrite=True).solution.objective
+    slack = {"motile": "own_costs_of_a_test:PriceOfSlack", "weight": 2.0}
+    found = run(config(tmp_path, slack, solver={"engine": engine}), overwrite=True).solution
+    assert found.objective == pytest.approx(plain + 6.5, abs=1e-4)
+    assert found.bound <= found.objective + 1e-6
 
 
 def test_written_and_read_back(tmp_path: Path) -> None:
