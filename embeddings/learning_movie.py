@@ -1,6 +1,7 @@
 """A movie as the learned methods take it: to learn from, or to be scored."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -63,3 +64,8 @@ class LearningMovie:
 def about_movie(movie: LearningMovie) -> dict[str, Any]:
     """A movie, for provenance."""
     return {"name": movie.name, "digest": movie.digest, "images": movie.images.name if movie.images else None}
+
+
+def digests(movies: Sequence[LearningMovie]) -> dict[str, str]:
+    """What a resumed training must share of its movies: by content, for their paths may be named otherwise now."""
+    return {f"movie {number}": movie.digest for number, movie in enumerate(movies, start=1)}

@@ -16,7 +16,7 @@ from embeddings.ascent_frames import NOUN, AscentFrames
 from embeddings.ascent_source import FrameSizes, ViewSource
 from embeddings.frame_images import FrameImages
 from embeddings.inference.time_left import timed
-from embeddings.learning_movie import LearningMovie, about_movie
+from embeddings.learning_movie import LearningMovie, about_movie, digests
 from embeddings.losses.nt_xent import Negatives, nt_xent
 from embeddings.nets.ascent import AscentBatch, AscentNetwork, seeded_ascent
 from embeddings.nets.ascent_config import AscentConfig
@@ -106,12 +106,11 @@ def train_ascent(
         settings,
         folder,
         held_out=away or None,
-        # By content, not by name: a resumed training may be told another path to the same movie.
         identity={
             **stored,
             **more,
             "batches": asdict(sizes),
-            "movies": {f"movie {number}": movie.digest for number, movie in enumerate(movies, start=1)},
+            "movies": digests(movies),
         },
         resume=resume,
         watch=watch,

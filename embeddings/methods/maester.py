@@ -16,7 +16,7 @@ from embeddings.inference.detection_places import box_centres_px, mask_places_px
 from embeddings.inference.field_of_view import pixel_embeddings
 from embeddings.inference.mask_pixels import sample_pixels
 from embeddings.inference.time_left import timed
-from embeddings.learning_movie import LearningMovie, about_movie
+from embeddings.learning_movie import LearningMovie, about_movie, digests
 from embeddings.nets.errors import ModelError
 from embeddings.nets.mae import MaskedAutoencoder, draw_kept, masked_pixel_error, seeded_mae
 from embeddings.nets.mae_config import MaeConfig
@@ -87,11 +87,10 @@ def train_maester(
             for number, crops in enumerate(away)
         ]
         or None,
-        # By content, not by name: a resumed training may be told another path to the same movie.
         identity={
             **stored,
             "batches": asdict(sizes),
-            "movies": {f"movie {number}": movie.digest for number, movie in enumerate(movies, start=1)},
+            "movies": digests(movies),
         },
         resume=resume,
         watch=watch,

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from embeddings.inference.time_left import timed
-from embeddings.learning_movie import LearningMovie, about_movie
+from embeddings.learning_movie import LearningMovie, about_movie, digests
 from embeddings.nets.autoencoder import Autoencoder
 from embeddings.nets.autoencoder_config import AutoencoderConfig
 from embeddings.nets.errors import ModelError
@@ -147,8 +147,7 @@ def train_on_patches(
     """
     stored = {method.name: network.config.as_mapping(), "patches": patches.as_mapping()}
     about = [{**about_movie(movie), "detections": len(movie.detections)} for movie in source.movies]
-    # By content, not by name: a resumed training may be told another path to the same movie.
-    movies = {f"movie {number}": movie.digest for number, movie in enumerate(source.movies, start=1)}
+    movies = digests(source.movies)
     done = train(
         network,
         batches,

@@ -17,7 +17,7 @@ from embeddings.frame_images import FrameImages
 from embeddings.inference.arrow_attribution import Decision, arrow_attribution
 from embeddings.inference.arrow_features import dense_features
 from embeddings.inference.time_left import timed
-from embeddings.learning_movie import LearningMovie, about_movie
+from embeddings.learning_movie import LearningMovie, about_movie, digests
 from embeddings.losses.time_arrow import Over, time_arrow_loss
 from embeddings.nets.errors import ModelError
 from embeddings.nets.model_folder import StoredModel, fill_weights, read_model_folder, write_model_folder
@@ -120,12 +120,11 @@ def train_tap(
         settings,
         folder,
         held_out=torch.split(kept, batch_size) if len(kept) else None,
-        # By content, not by name: a resumed training may be told another path to the same movie.
         identity={
             **stored,
             **more,
             "batches": asdict(sizes),
-            "movies": {f"movie {number}": movie.digest for number, movie in enumerate(movies, start=1)},
+            "movies": digests(movies),
         },
         resume=resume,
         watch=watch,

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from embeddings.augment import AugmentSettings, augment_level
 from embeddings.batches import Batch, TrainingBatches, collate
-from embeddings.learning_movie import LearningMovie
+from embeddings.learning_movie import LearningMovie, digests
 from embeddings.nets.tracking_transformer import TrackingTransformer
 from embeddings.nets.transformer_config import TransformerConfig
 from embeddings.train import TrainingResult
@@ -88,7 +88,7 @@ class Recipe:
             "sampler": asdict(self.sampler),
             "augmentation": None if self.augmentation is None else asdict(self.augmentation),
             "validated": {"validate": self.validate},
-            "movies": {f"movie {number + 1}": movie.digest for number, movie in enumerate(movies)},
+            "movies": digests(movies),
             "truths": {f"truth {number + 1}": _digest_of(movie.truth) for number, movie in enumerate(movies)},
         }
 

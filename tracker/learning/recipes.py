@@ -2,7 +2,7 @@
 
 import math
 from dataclasses import replace
-from typing import Any, Protocol, get_args
+from typing import Protocol, get_args
 
 from embeddings.augment import augment_level
 from embeddings.methods.load import TrackingModel
@@ -99,6 +99,9 @@ def loop(config: Config, steps: int) -> TrainingSettings:
     )
 
 
+_OWN = ("weight_decay", "final_rate", "validate_steps")
+
+
 class OwnSteps(Protocol):
     """A section of a method that has its own numbers for the training loop."""
 
@@ -111,12 +114,14 @@ class OwnSteps(Protocol):
         """The highest."""
 
 
-def own_loop(config: Config, section: OwnSteps, defaults: TrainingSettings, **more: Any) -> TrainingSettings:
+def own_loop(config: Config, section: OwnSteps, defaults: TrainingSettings) -> TrainingSettings:
     """The training loop of such a method: its defaults, the numbers of its section, and what [training] says of all.
 
-    more: further settings that the section has.   The warm-up is at most a tenth of all steps. Raises ConfigError.
+    Of weight_decay, final_rate and validate_steps the section has which it likes. The warm-up is at most a tenth of all
+    steps. Raises ConfigError.
     """
     every = config.training or Training()
+    own = {key: getattr(section, key) for key in _OWN if hasattr(section, key)}
     return replace(
         defaults,
         steps=section.steps,
@@ -128,7 +133,7 @@ def own_loop(config: Config, section: OwnSteps, defaults: TrainingSettings, **mo
         checkpoint_minutes=every.checkpoint_minutes,
         report_steps=every.report_steps,
         cpu_hours=every.cpu_hours,
-        **more,
+        **own,
     )
 
 
