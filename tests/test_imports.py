@@ -9,14 +9,21 @@ import embeddings
 import tracker
 
 
-def test_the_pipeline_leaves_heavy_packages_alone():
-    program = (
-        "import sys, tracker.pipeline, tracker.cli\n"
-        "heavy = ('torch', 'torchvision', 'traccuracy', 'matplotlib', 'motile')\n"
-        "print([name for name in heavy if name in sys.modules])"
-    )
+def modules_after(statement: str, names: tuple[str, ...]) -> str:
+    """Which of the modules `names` a fresh Python has imported after the statement, as it prints the list."""
+    program = f"import sys\n{statement}\nprint([name for name in {names!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+    return done.stdout.splitlines()[-1]
+
+
+def test_help_waits_for_nothing():
+    slow = ("numpy", "scipy", "pydantic", "tracker.config", "tracker.prepare")
+    assert modules_after("from tracker.cli import main; main(['--help'])", slow) == "[]"
+
+
+def test_the_pipeline_leaves_heavy_packages_alone():
+    heavy = ("torch", "torchvision", "traccuracy", "matplotlib", "motile", "zarr", "geff", "networkx", "scipy.stats")
+    assert modules_after("import tracker.cli.run", heavy) == "[]"
 
 
 def imported(package: object) -> dict[str, set[str]]:
@@ -43,11 +50,7 @@ def test_the_contract_needs_numpy_alone():
     files = imported(embeddings)
     (table,) = [names for path, names in files.items() if Path(path).name == "table.py"]
     assert table - sys.stdlib_module_names == {"numpy"}
-    program = (
-        "import sys, embeddings.table\nprint([name for name in ('torch', 'tracker', 'yaml') if name in sys.modules])"
-    )
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
-    assert done.stdout == "[]\n"
+    assert modules_after("import embeddings.table", ("torch", "tracker", "yaml")) == "[]"
 
 
 def test_networks_need_no_package_of_others():

@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
-import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,6 +22,7 @@ from tracker.matching import Matching, match_objects
 from tracker.truth import Truth, contract
 
 if TYPE_CHECKING:
+    import networkx as nx
     from traccuracy.matchers import Matched
 
 MAX_FRAME_BUFFER = 2
@@ -215,6 +215,8 @@ def _matched(prediction: Lineage, truth: Truth, matching: Matching) -> "Matched"
 
 
 def _graph(nodes: NDArray[np.int64], step: NDArray[np.int64], links: NDArray[np.int64]) -> "nx.DiGraph[int]":
+    import networkx as nx
+
     graph: nx.DiGraph[int] = nx.DiGraph()
     graph.add_nodes_from((node, {"t": t}) for node, t in zip(nodes.tolist(), step.tolist(), strict=True))
     graph.add_edges_from(links.tolist())

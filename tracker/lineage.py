@@ -1,12 +1,15 @@
 """Lineage: the answer, as arrays over detections; a networkx graph on request."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
 from tracker.detections import Detections
+
+if TYPE_CHECKING:
+    import networkx as nx
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,8 @@ class Lineage:
 
     def to_networkx(self) -> "nx.DiGraph[int]":
         """Nodes are rows with t, label, track_id and position axes; edges are links."""
+        import networkx as nx
+
         graph: nx.DiGraph[int] = nx.DiGraph()
         found = self.detections
         axes = ("z", "y", "x")[-found.ndim :]

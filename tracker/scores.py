@@ -9,7 +9,6 @@ from embeddings.table import Associations, DetectionScores, NodeEmbeddings, Tabl
 from tracker.candidates import CandidateGraph
 from tracker.detections import Detections
 from tracker.errors import InputError, first_five
-from tracker.io.geff_scores import read_link_scores
 
 
 def load_embeddings(path: Path, detections: Detections) -> NDArray[np.float64]:
@@ -73,6 +72,8 @@ def load_associations(path: Path, graph: CandidateGraph) -> NDArray[np.float64]:
 
 def load_geff_scores(path: Path, name: str, graph: CandidateGraph) -> NDArray[np.float64]:
     """(E,) score of every link, 0 where the geff has none."""
+    from tracker.io.geff_scores import read_link_scores  # here, because importing geff takes half a second
+
     found = read_link_scores(path, name, graph.detections)
     return lay_on_links(graph, found.key, found.score)
 

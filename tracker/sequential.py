@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from tracker.detections import Detections
 from tracker.errors import ConfigError, InputError
@@ -102,6 +101,8 @@ def matching_costs(
 
 def _accepted(cost: NDArray[np.float64], within_weight: float) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Tracks and detections that are matched."""
+    from scipy.optimize import linear_sum_assignment  # here: no other part of a run needs this large package
+
     old, new = linear_sum_assignment(cost)
     if not len(old):
         return old, new

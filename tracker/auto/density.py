@@ -4,7 +4,7 @@ from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import gammaln
+from scipy.special import fdtri, gammaincinv, gammaln
 
 from tracker.detections import Detections
 from tracker.neighbors import neighbor_distances
@@ -26,6 +26,16 @@ def log_student(squared: _Array | float, scale: _Array | float, tail: float, axe
     constant = gammaln((tail + axes) / 2) - gammaln(tail / 2) - axes / 2 * np.log(tail * np.pi)
     spread = tail * np.square(scale)
     return constant - axes * np.log(scale) - (tail + axes) / 2 * np.log1p(squared / spread)
+
+
+def median_normal(axes: int) -> float:
+    """Median length of normal vectors of scale 1 per axis: Rayleigh in 2-D, Maxwell in 3-D."""
+    return float(np.sqrt(2 * gammaincinv(axes / 2, 0.5)))
+
+
+def median_student(axes: int, tail: float) -> float:
+    """Median length of Student t vectors of scale 1 per axis in `axes` dimensions, `log_student` their density."""
+    return float(np.sqrt(axes * fdtri(axes, tail, 0.5)))
 
 
 def log_sphere(axes: int) -> float:

@@ -10,11 +10,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2
-from scipy.stats import f as fisher
 
 from tracker.auto.channels import channels_of
-from tracker.auto.density import log_student
+from tracker.auto.density import log_student, median_normal, median_student
 from tracker.auto.flow import local_flow, mutual_nearest, step_scale
 from tracker.auto.model import MovieModel, Surprise, children_together, outlier_share
 from tracker.candidates import CandidateGraph
@@ -174,7 +172,7 @@ def _look(
         midpoint, separation = surprise.shape(graph.links, pairs, model)
         typical = np.log(np.median(separation))
         spread = _spread(np.log(separation) - typical)
-        scale = np.median(midpoint) / np.sqrt(chi2.ppf(0.5, found.ndim)) / new.get("step_scale", old.step_scale)
+        scale = np.median(midpoint) / median_normal(found.ndim) / new.get("step_scale", old.step_scale)
         new["separation"] = np.exp(_pooled(typical, np.log(_FIRST["separation"]), len(pairs)))
         new["separation_spread"] = np.sqrt(_pooled(spread**2, _FIRST["separation_spread"] ** 2, len(pairs)))
         new["midpoint_steps"] = np.exp(_pooled(np.log(max(scale, 0.3)), np.log(_FIRST["midpoint_steps"]), len(pairs)))
@@ -202,7 +200,7 @@ def _moving(steps: NDArray[np.float64], surprise: Surprise) -> NDArray[np.float6
 def _steps(length: NDArray[np.float64], axes: int) -> dict[str, float]:
     """Scale and tail of the steps: the tail of the greatest likelihood, the scale that gives the median."""
     median = float(np.median(length))
-    scales = {tail: median / np.sqrt(axes * fisher.ppf(0.5, axes, tail)) for tail in _TAILS}
+    scales = {tail: median / median_student(axes, tail) for tail in _TAILS}
     tail = max(_TAILS, key=lambda nu: float(log_student(length**2, scales[nu], nu, axes).sum()))
     return {"step_scale": scales[tail], "step_tail": tail}
 

@@ -5,8 +5,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import cKDTree
-from scipy.stats import chi2
 
+from tracker.auto.density import median_normal
 from tracker.detections import Detections
 from tracker.local_motion import mutual_nearest_pairs
 
@@ -30,9 +30,9 @@ def mutual_nearest(detections: Detections, flow: NDArray[np.float64]) -> NDArray
 
 
 def step_scale(residual: NDArray[np.float64]) -> float:
-    """Scale per axis of (K, D) steps, from their median length: Rayleigh in 2-D, Maxwell in 3-D."""
+    """Scale per axis of (K, D) steps, from their median length, were they normal."""
     length = np.linalg.norm(residual, axis=1)
-    return float(np.median(length) / np.sqrt(chi2.ppf(0.5, residual.shape[1])))
+    return float(np.median(length) / median_normal(residual.shape[1]))
 
 
 def local_flow(detections: Detections, links: NDArray[np.integer]) -> NDArray[np.float64]:

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student
 
 from tracker.auto.channels import channels_of
 from tracker.auto.density import crowding, log_sphere, log_student
@@ -95,7 +94,7 @@ class Surprise:
         link = log_student(half**2, numbers.step_scale, numbers.step_tail, axes) - crowd + np.log(stays)
         scale = numbers.midpoint_steps * numbers.step_scale
         division = np.log(numbers.division_rate) + log_student(axes * scale**2, scale, MIDPOINT_TAIL, axes)
-        division += student.logpdf(0.0, SEPARATION_TAIL) - np.log(numbers.separation_spread)
+        division += log_student(0.0, 1.0, SEPARATION_TAIL, 1) - np.log(numbers.separation_spread)
         division -= log_sphere(axes) + axes * np.log(half) + (axes - 1) * np.log(2) + 2 * crowd
         return float(2 * link - division)
 
@@ -123,7 +122,7 @@ class Surprise:
         scale = numbers.midpoint_steps * numbers.step_scale * np.sqrt(gaps.mean(axis=1))
         likely += log_student(midpoint**2, scale, MIDPOINT_TAIL, found.ndim)
         deviation = np.log(separation / numbers.separation) / numbers.separation_spread
-        likely += student.logpdf(deviation, SEPARATION_TAIL) - np.log(numbers.separation_spread)
+        likely += log_student(deviation**2, 1.0, SEPARATION_TAIL, 1) - np.log(numbers.separation_spread)
         # From the log of the length of h = (v - w) / 2 to h in space, and from (midpoint, h) to (v, w) unordered.
         likely -= log_sphere(found.ndim) + found.ndim * np.log(separation * self.nearest[parent])
         likely -= (found.ndim - 1) * np.log(2)

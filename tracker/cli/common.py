@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Annotated, Any, ParamSpec, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, ParamSpec, TextIO
 
 import typer
 from rich.console import Console
@@ -16,7 +16,9 @@ from rich.table import Table
 from rich.text import Text
 
 from tracker.errors import PintrackError
-from tracker.prepare import Progress
+
+if TYPE_CHECKING:
+    from tracker.prepare import Progress
 
 P = ParamSpec("P")
 _FILE_COLUMNS = 240
@@ -95,7 +97,7 @@ def tell(kind: str, message: str, style: str) -> None:
 
 
 @contextmanager
-def progress(quiet: bool) -> Iterator[Progress]:
+def progress(quiet: bool) -> "Iterator[Progress]":
     """A spinner that names the stage, on a terminal only."""
     console = messages()
     if quiet or not sys.stderr.isatty():

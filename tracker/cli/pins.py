@@ -40,7 +40,7 @@ from tracker.pins import read_pin_rows, read_pins, write_pins
 from tracker.prepare import Stopwatch, prepare, read_inputs, solver_settings
 from tracker.truth import read_truth
 
-pins_app = typer.Typer(name="pins", help="What people know: check, show, merge and make pins.", no_args_is_help=True)
+pins_app = typer.Typer(no_args_is_help=True)
 
 ConfigFile = Annotated[Path, typer.Argument(help="The config file.")]
 More = Annotated[list[Path] | None, typer.Option("--pins", help="Another file of pins. Repeatable.")]

@@ -6,17 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from geff import GeffMetadata
-from geff.core_io import write_arrays
 from numpy.typing import NDArray
-from zarr.abc.buffer import Buffer
-from zarr.storage import MemoryStore
 
 from tracker import __version__
 from tracker.lineage import Lineage, ctc_labels, lineage_ids
 
 if TYPE_CHECKING:
     from geff._typing import PropDictNpArray
+    from zarr.abc.buffer import Buffer
 
 # How people write the units for which geff, like OME-Zarr, has one name.
 _UNIT_NAMES = {
@@ -44,6 +41,10 @@ def write_geff(
     in the CTC masks, and the `detection_columns` (N,). Edge properties: the `link_columns` (L,).
     A value that is NaN or infinite (no alternative) is written as missing.
     """
+    from geff import GeffMetadata  # here, because importing geff takes half a second
+    from geff.core_io import write_arrays
+    from zarr.storage import MemoryStore
+
     found, rows = lineage.detections, np.flatnonzero(lineage.selected)
     axes = ("z", "y", "x")[-found.ndim :]
     node_props: dict[str, PropDictNpArray] = {"t": _whole(found.frame[rows])}

@@ -3,15 +3,17 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import zarr
 from numpy.typing import NDArray
 
 from tracker.errors import MovieError, first_five
 from tracker.io.axes import make_axes
 from tracker.io.pixels import UNREADABLE, check_dtype, check_labels
+
+if TYPE_CHECKING:
+    import zarr
 
 #: Meaning of an array that names no axes, by their number.
 PLAIN = {2: "YX", 3: "TYX", 4: "TZYX", 5: "TCZYX"}
@@ -32,6 +34,8 @@ class ZarrMovie:
 
     def __init__(self, path: Path, *, channel: int, kind: str) -> None:
         """Open the array without reading pixels. Raises MovieError."""
+        import zarr  # here, because importing zarr takes half a second
+
         self._kind, self._path = kind, path
         with _readable(path, kind):
             node = zarr.open(path, mode="r")
@@ -58,8 +62,10 @@ class ZarrMovie:
         return np.array(self._axes.arrange(pixels), dtype=self.dtype, order="C")
 
 
-def _full_resolution(group: zarr.Group, path: Path, kind: str) -> tuple[zarr.Array[Any], str, str]:
+def _full_resolution(group: "zarr.Group", path: Path, kind: str) -> tuple["zarr.Array[Any]", str, str]:
     """Level 0 of an OME-Zarr image: array, axis letters, name."""
+    import zarr
+
     attributes: dict[str, Any] = group.attrs.asdict()
     described = attributes.get("ome", attributes)
     if not described.get("multiscales"):
@@ -77,7 +83,7 @@ def _full_resolution(group: zarr.Group, path: Path, kind: str) -> tuple[zarr.Arr
     return array, _named_axes(array) if axes is None else "".join(map(_letter, axes)), str(path / place)
 
 
-def _named_axes(array: zarr.Array[Any]) -> str:
+def _named_axes(array: "zarr.Array[Any]") -> str:
     """Letters from the array's own dimension names (zarr v3, or xarray in v2), else by their number."""
     names = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS")
     if isinstance(names, list | tuple) and all(isinstance(name, str) for name in names):
