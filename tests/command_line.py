@@ -10,6 +10,7 @@ import tifffile
 
 from tracker.cli import main
 
+WALK_CONFIG = '[data]\nimages = "images"\nsegmentation = "masks"\n'
 MASK = np.zeros((20, 24), np.uint16)
 MASK[2:6, 2:6] = 1
 MASK[10:14, 12:16] = 5

@@ -4,8 +4,6 @@ import math
 
 import torch
 
-torch.set_num_threads(1)
-
 PAST = -7  # whatever stands in `frame` at padding is never looked at
 
 

@@ -13,7 +13,6 @@ from memory_movie import MemoryMovie  # noqa: E402
 from embeddings.ascent_augment import AscentAugmentation, random_view  # noqa: E402
 from tracker.errors import ConfigError, MovieError  # noqa: E402
 
-torch.set_num_threads(1)
 PLACES = [[5.2, 7.4], [20.5, 30.0], [0.0, 39.0], [29.4, 1.6]]
 
 

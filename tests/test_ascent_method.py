@@ -24,14 +24,6 @@ LOOKS = replace(SMALL, positions="none")
 GIVEN = {"config": SMALL, "augmentation": GENTLE, "settings": SHORT, "batch_size": 2}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def cells():
     return marked_cells()[0]

@@ -12,7 +12,6 @@ from embeddings.nets.ascent import AscentBatch, seeded_ascent  # noqa: E402
 from embeddings.nets.ascent_config import AscentConfig  # noqa: E402
 from embeddings.nets.errors import ModelError  # noqa: E402
 
-torch.set_num_threads(1)
 PADDING = torch.tensor([[False, False, True, False], [True, False, True, True], [True] * 4])
 
 

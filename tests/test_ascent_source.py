@@ -13,7 +13,6 @@ from embeddings.ascent_augment import AscentAugmentation  # noqa: E402
 from embeddings.ascent_source import FrameSizes, ViewSource, batch_of, draw_pair  # noqa: E402
 from tracker.errors import ConfigError  # noqa: E402
 
-torch.set_num_threads(1)
 SIZES = FrameSizes(2, 0, 64.0)
 
 

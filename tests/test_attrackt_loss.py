@@ -36,14 +36,6 @@ class Certain(torch.nn.Module):
         return torch.full((*padding.shape, padding.shape[1]), self.logit)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def cells():
     return learning_movie(fast_cells())

@@ -38,14 +38,6 @@ from tracker.errors import ConfigError, InputError  # noqa: E402
 HIDDEN = AttracktSettings(hidden=16)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def cells():
     return learning_movie(fast_cells())

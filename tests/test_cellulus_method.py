@@ -26,14 +26,6 @@ CPU = torch.device("cpu")
 BRIEF = {"config": TINY, "crop_px": (40,), "pairs": PAIRS, "batch_size": 2}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cellulus")

@@ -8,25 +8,18 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_line import refused, track, write_walk
+from command_line import refused, track
 
 from tracker import __version__
 from tracker.cli import COMMANDS
 from tracker.config_scores import TRAINED_METHODS
 from tracker.errors import NoSolutionError, PinConflictError
 
-CONFIG = '[data]\nimages = "images"\nsegmentation = "masks"\n'
+pytestmark = pytest.mark.usefixtures("walk")
+
 SIX_LINKS = (
     "note: measured on too little (6 links): the numbers of the preset auto are starting values (docs/auto.md)\n"
 )
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, with a movie of two cells and a config."""
-    monkeypatch.chdir(write_walk(tmp_path))
-    (tmp_path / "config.toml").write_text(CONFIG)
-    return tmp_path
 
 
 def failing(error: BaseException):
@@ -39,7 +32,7 @@ def failing(error: BaseException):
 # ---- exit codes
 
 
-def test_success_prints_its_result_on_stdout(capsys, folder):
+def test_success_prints_its_result_on_stdout(capsys, walk):
     assert track("run", "config.toml") == 0
     output = capsys.readouterr()
     assert output.err == SIX_LINKS
@@ -52,7 +45,7 @@ def test_success_prints_its_result_on_stdout(capsys, folder):
         "tracks      2; 2 appear, 2 disappear",
     ]
     assert lines[-1] == "result in result"
-    assert sorted(path.name for path in (folder / "result").iterdir()) == [
+    assert sorted(path.name for path in (walk / "result").iterdir()) == [
         "ctc", "run.json", "tracks.csv", "tracks.geff",
     ]  # fmt: skip
 
@@ -194,13 +187,13 @@ def test_warnings_of_the_library_go_to_stderr(capsys, monkeypatch):
     json.loads(output.out)
 
 
-def test_brackets_in_a_message_are_no_markup(capsys, folder):
+def test_brackets_in_a_message_are_no_markup(capsys, walk):
     shutil.copytree("masks", "masks [red]")
     assert track("run", "--segmentation", "masks [red]", "--output", "result[1]") == 0
-    assert capsys.readouterr().out.endswith(f"result in {folder}/result[1], its config in {folder}/result[1].toml\n")
+    assert capsys.readouterr().out.endswith(f"result in {walk}/result[1], its config in {walk}/result[1].toml\n")
     assert track("check", "result[1].toml") == 0
     assert capsys.readouterr().err == SIX_LINKS + (
-        f"note: the result folder {folder}/result[1] exists already. Name another [output] path, or replace it "
+        f"note: the result walk {walk}/result[1] exists already. Name another [output] path, or replace it "
         "with --overwrite\n"
     )
 
@@ -208,16 +201,16 @@ def test_brackets_in_a_message_are_no_markup(capsys, folder):
 # ---- JSON
 
 
-def test_json_is_all_there_is_on_stdout(capsys, folder):
-    (folder / "truth.csv").write_text("id,t,y,x,parent_id\n1,0,3.5,3.5,-1\n2,1,3.5,4.5,1\n")
+def test_json_is_all_there_is_on_stdout(capsys, walk):
+    (walk / "truth.csv").write_text("id,t,y,x,parent_id\n1,0,3.5,3.5,-1\n2,1,3.5,4.5,1\n")
     truth = ["--set", "data.truth=truth.csv"]
     assert track("run", "config.toml", "--json", *truth) == 0
     output = capsys.readouterr()
     assert output.err == ""
     printed = json.loads(output.out, parse_constant=pytest.fail)  # neither NaN nor Infinity
     metrics = printed.pop("metrics")
-    assert printed == json.loads((folder / "result/run.json").read_text())
-    assert metrics == json.loads((folder / "result/metrics.json").read_text())
+    assert printed == json.loads((walk / "result/run.json").read_text())
+    assert metrics == json.loads((walk / "result/metrics.json").read_text())
     assert metrics["fn_edges"] == 0
     assert track("check", "config.toml", "--json") == 0
     json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
@@ -231,7 +224,7 @@ def test_json_is_all_there_is_on_stdout(capsys, folder):
 # ---- simulate and evaluate
 
 
-def test_simulate_then_evaluate(capsys, folder):
+def test_simulate_then_evaluate(capsys, walk):
     shape = ["--shape", "48,48", "--frames", "4", "--cells", "3", "--blink", "0"]
     assert track("simulate", "movie", *shape, "--seed", "2") == 0
     output = capsys.readouterr()
@@ -253,15 +246,15 @@ def test_simulate_then_evaluate(capsys, folder):
     )  # fmt: skip
 
 
-def test_simulate_points(folder):
+def test_simulate_points(walk):
     assert track("simulate", "cells.csv", "--frames", "2", "--cells", "2", "--shape", "9,32,32", "-q") == 0
-    assert (folder / "cells.csv").read_text().startswith("id,t,z,y,x,radius,parent_id\n1,0,")
+    assert (walk / "cells.csv").read_text().startswith("id,t,z,y,x,radius,parent_id\n1,0,")
 
 
 # ---- as a program
 
 
-def test_the_installed_program(folder):
+def test_the_installed_program(walk):
     script = Path(sys.executable).with_name("track")
     done = subprocess.run([script, "run", "config.toml", "--json"], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")

@@ -47,10 +47,6 @@ def made(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def _place(made, monkeypatch):
     monkeypatch.chdir(made)
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 def told(section, **keys):

@@ -1,12 +1,13 @@
 """track check: what can be known before work starts."""
 
 import json
-from pathlib import Path
 
 import pytest
-from command_line import refused, track, tree, write_walk
+from command_line import WALK_CONFIG, refused, track, tree
 
 from tracker.config_measured import Measured, MeasuredProperty
+
+pytestmark = pytest.mark.usefixtures("walk")
 
 # What the preset auto says of a movie whose cells differ in intensity, but not in size.
 MEASURED = [
@@ -14,19 +15,10 @@ MEASURED = [
     *(f"intensity.{name}" for name in MeasuredProperty.model_fields),
 ]
 SIX_LINKS = "measured on too little (6 links): the numbers of the preset auto are starting values (docs/auto.md)"
-CONFIG = '[data]\nimages = "images"\nsegmentation = "masks"\n'
 
 
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, with a movie of two cells and a config."""
-    monkeypatch.chdir(write_walk(tmp_path))
-    (tmp_path / "config.toml").write_text(CONFIG)
-    return tmp_path
-
-
-def test_check_prints_sizes_and_writes_nothing(capsys, folder):
-    before = tree(folder)
+def test_check_prints_sizes_and_writes_nothing(capsys, walk):
+    before = tree(walk)
     assert track("check", "config.toml") == 0
     output = capsys.readouterr()
     assert output.err == f"note: {SIX_LINKS}\n"
@@ -43,7 +35,7 @@ def test_check_prints_sizes_and_writes_nothing(capsys, folder):
     assert names[names.index("step_scale") :][: len(MEASURED)] == MEASURED
     assert ["division_rate", "0.009434  How often a cell divides."] in lines
     assert ["intensity.division_spread", "0.3  Of that shift."] in lines
-    assert tree(folder) == before
+    assert tree(walk) == before
 
 
 def test_check_shows_a_preset_that_measures_nothing(capsys):
@@ -96,15 +88,15 @@ def test_check_json(capsys):
     }  # fmt: skip
 
 
-def test_check_notes_what_is_odd(capsys, folder):
-    (folder / "cells.csv").write_text("id,t,y,x\n1,0,1,1\n2,1,1,1\n3,1,90,90\n4,3,5,5\n")
-    (folder / "result").mkdir()
-    (folder / "points.toml").write_text('[data]\npoints = "cells.csv"\n[candidates]\nmax_distance = 9.0\n')
+def test_check_notes_what_is_odd(capsys, walk):
+    (walk / "cells.csv").write_text("id,t,y,x\n1,0,1,1\n2,1,1,1\n3,1,90,90\n4,3,5,5\n")
+    (walk / "result").mkdir()
+    (walk / "points.toml").write_text('[data]\npoints = "cells.csv"\n[candidates]\nmax_distance = 9.0\n')
     notes = [
         "frames without detections: t = 2",
         "detections without any candidate link: 1:3, 3:4 (frame:label)",
         SIX_LINKS.replace("6 links", "1 link"),
-        f"the result folder {folder}/result exists already. Name another [output] path, or replace it with --overwrite",
+        f"the result walk {walk}/result exists already. Name another [output] path, or replace it with --overwrite",
     ]
     assert track("check", "points.toml") == 0
     assert capsys.readouterr().err.splitlines() == [f"note: {note}" for note in notes]
@@ -120,25 +112,25 @@ def test_check_finds_a_missing_truth(capsys):
     )  # fmt: skip
 
 
-def test_check_notes_terms_that_divisions_lack(capsys, folder):
-    text = CONFIG + '[[costs.terms]]\non = "link"\nfeature = "overlap"\nweight = -1.0\n'
-    (folder / "config.toml").write_text(text)
+def test_check_notes_terms_that_divisions_lack(capsys, walk):
+    text = WALK_CONFIG + '[[costs.terms]]\non = "link"\nfeature = "overlap"\nweight = -1.0\n'
+    (walk / "config.toml").write_text(text)
     assert track("check", "config.toml", "--json") == 0
     assert json.loads(capsys.readouterr().out)["notes"] == [
         SIX_LINKS,
         "overlap prices links but not divisions, which replace two links: "
         'add a term with on = "division", or divisions become rarer or more frequent than you think',
     ]
-    (folder / "config.toml").write_text(text + text.removeprefix(CONFIG).replace('"link"', '"division"'))
+    (walk / "config.toml").write_text(text + text.removeprefix(WALK_CONFIG).replace('"link"', '"division"'))
     assert track("check", "config.toml", "--json") == 0
     assert json.loads(capsys.readouterr().out)["notes"] == [SIX_LINKS]
 
 
-def test_nothing_can_be_linked(capsys, folder):
+def test_nothing_can_be_linked(capsys, walk):
     """Every fifth frame holds points, and candidates reach to the next frame only: said by check and by run."""
     cells = "".join(f"{5 * step + cell},{5 * step},{9 * cell},{step}\n" for step in range(3) for cell in (1, 2))
-    (folder / "cells.csv").write_text("id,t,y,x\n" + cells)
-    (folder / "points.toml").write_text('[data]\npoints = "cells.csv"\n')
+    (walk / "cells.csv").write_text("id,t,y,x\n" + cells)
+    (walk / "points.toml").write_text('[data]\npoints = "cells.csv"\n')
     notes = [
         "no links are proposed, so no cell is followed: there are detections at t = 0, 5, 10, with "
         "candidates.max_frame_gap = 1, data.every = 1. Where frames between them are empty, raise data.every or "
@@ -151,7 +143,7 @@ def test_nothing_can_be_linked(capsys, folder):
     assert told[0].startswith("note: frames without detections: t = 1, 2, 3, 4, 6")
     assert track("run", "points.toml") == 0
     assert capsys.readouterr().err.splitlines() == [f"note: {note}" for note in notes]
-    assert json.loads((folder / "result/run.json").read_text())["notes"] == notes
+    assert json.loads((walk / "result/run.json").read_text())["notes"] == notes
     assert track("run", "points.toml", "--set", "data.every=5", "--output", "every", "--json") == 0
     output = capsys.readouterr()
     assert json.loads(output.out)["notes"] == [SIX_LINKS.replace("6 links", "4 links")]

@@ -10,7 +10,7 @@ import tifffile
 torch = pytest.importorskip("torch", reason="networks need the extra learn")
 
 from command_line import refused, track, write_movie  # noqa: E402
-from learning_files import CONFIG, LOOKS_TERM, about, counted_embeddings, setting, trained_cells, weights  # noqa: E402
+from learning_files import CONFIG, LOOKS_TERM, about, counted_embeddings, setting, weights  # noqa: E402
 
 from embeddings.table import NodeEmbeddings  # noqa: E402
 from embeddings.training import pace  # noqa: E402
@@ -18,19 +18,7 @@ from tracker.config_scores import DETECTION_METHODS, TRAINED_METHODS  # noqa: E4
 from tracker.learning.detection_methods import METHODS, Method  # noqa: E402
 from tracker.learning.train import METHODS as TRAINING  # noqa: E402
 
-
-@pytest.fixture(autouse=True)
-def _threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(autouse=True)
-def _place(tmp_path, monkeypatch, tmp_path_factory):
-    """The current folder: a movie, a config that names no model, and models."""
-    monkeypatch.chdir(trained_cells(tmp_path_factory, tmp_path / "place"))
+pytestmark = pytest.mark.usefixtures("trained")
 
 
 def told(section, **keys):

@@ -9,26 +9,14 @@ import pytest
 torch = pytest.importorskip("torch", reason="networks need the extra learn")
 
 from command_line import refused, track, tree  # noqa: E402
-from learning_files import ASSOCIATIONS, EMBEDDINGS, GIVE_VECTORS, KNOWN, cells, setting, trained_cells  # noqa: E402
+from learning_files import ASSOCIATIONS, EMBEDDINGS, GIVE_VECTORS, KNOWN, cells, setting  # noqa: E402
 
 from embeddings.inference import time_left  # noqa: E402
 from embeddings.methods import load  # noqa: E402
 from embeddings.table import Associations, DetectionScores, NodeEmbeddings  # noqa: E402
 from tracker.learning import scores  # noqa: E402
 
-
-@pytest.fixture(autouse=True)
-def _threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(autouse=True)
-def _place(tmp_path, monkeypatch, tmp_path_factory):
-    """The current folder: a movie, a config that names no model, and models."""
-    monkeypatch.chdir(trained_cells(tmp_path_factory, tmp_path / "place"))
+pytestmark = pytest.mark.usefixtures("trained")
 
 
 @pytest.fixture

@@ -7,25 +7,13 @@ import pytest
 torch = pytest.importorskip("torch", reason="networks need the extra learn")
 
 from command_line import refused, track  # noqa: E402
-from learning_files import TRUTH, about, trained_cells, weights  # noqa: E402
+from learning_files import TRUTH, about, weights  # noqa: E402
 
 from embeddings.nets.model_folder import read_model_folder  # noqa: E402
 from tracker.errors import MissingExtraError  # noqa: E402
 from tracker.learning import finetune as learning  # noqa: E402
 
-
-@pytest.fixture(autouse=True)
-def _threads():
-    """The config asks for one thread, and that is of the whole process."""
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(autouse=True)
-def trained(tmp_path, monkeypatch, tmp_path_factory):
-    """The current folder: a movie, configs and models."""
-    monkeypatch.chdir(trained_cells(tmp_path_factory, tmp_path / "place"))
+pytestmark = pytest.mark.usefixtures("trained")
 
 
 def test_finetune(capsys):

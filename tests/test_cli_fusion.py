@@ -10,7 +10,6 @@ import pytest
 torch = pytest.importorskip("torch", reason="networks need the extra learn")
 
 from command_line import track, tree  # noqa: E402
-from fusion_files import fused_cells  # noqa: E402
 from learning_files import CONFIG, TRUTH, about, setting, weights  # noqa: E402
 
 from embeddings.methods.load import load_tracking_model  # noqa: E402
@@ -18,21 +17,9 @@ from embeddings.nets.saved_transformer import load_model, save_model  # noqa: E4
 from embeddings.table import Associations, NodeEmbeddings  # noqa: E402
 from tracker.learning import embedder  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("fused")
+
 PINS = "kind,t,label,t2,label2,t3,label3,value,note\nchildren,0,1,1,1,,,true,\n"
-
-
-@pytest.fixture(autouse=True)
-def _threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(autouse=True)
-def _place(tmp_path, monkeypatch, tmp_path_factory):
-    """The current folder: a movie, models, among them `fused`, which sees what `looks` gives; configs for both ends."""
-    monkeypatch.chdir(fused_cells(tmp_path_factory, tmp_path / "place"))
 
 
 @pytest.fixture

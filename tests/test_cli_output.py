@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 import pytest
-from command_line import refused, track, write_walk
+from command_line import refused, track
 
 import tracker.io.result
 from tracker.io.tracks_csv import read_tracks_csv
@@ -14,11 +14,10 @@ MASKS = '[data]\nsegmentation = "masks"\n'
 
 
 @pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, holding images/, masks/ and a config."""
-    monkeypatch.chdir(write_walk(tmp_path))
-    (tmp_path / "config.toml").write_text(MASKS)
-    return tmp_path
+def folder(walk: Path) -> Path:
+    """The current folder, holding images/, masks/ and a config that names the masks alone."""
+    (walk / "config.toml").write_text(MASKS)
+    return walk
 
 
 def test_an_existing_result_stays(capsys):

@@ -5,7 +5,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from command_line import refused, track, write_walk
+from command_line import refused, track
 
 from tracker.io.tracks_csv import read_tracks_csv
 from tracker.pins import read_pin_rows
@@ -16,11 +16,10 @@ SIMULATED = '[data]\nsegmentation = "movie/01_SEG"\ntruth = "movie/01_GT/TRA"\n[
 
 
 @pytest.fixture
-def walk(tmp_path, monkeypatch):
-    """The current folder: two cells, labels 1 and 5, over four frames."""
-    monkeypatch.chdir(write_walk(tmp_path))
-    (tmp_path / "config.toml").write_text(CONFIG)
-    return tmp_path
+def walk(walk):
+    """The same, and its config names pins."""
+    (walk / "config.toml").write_text(CONFIG)
+    return walk
 
 
 @pytest.fixture

@@ -5,29 +5,22 @@ import sys
 from pathlib import Path
 
 import pytest
-from command_line import refused, track, tree, write_walk
+from command_line import WALK_CONFIG, refused, track, tree
 
 from tracker.io.tracks_csv import read_tracks_csv
 
+pytestmark = pytest.mark.usefixtures("walk")
+
 HEADER = "kind,t,label,t2,label2,t3,label3,value,note\n"
-CONFIG = '[data]\nimages = "images"\nsegmentation = "masks"\n'
-
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, with a movie of two cells and a config."""
-    monkeypatch.chdir(write_walk(tmp_path))
-    (tmp_path / "config.toml").write_text(CONFIG)
-    return tmp_path
 
 
 # ---- without a config
 
 
-def test_a_run_without_config_leaves_one_that_repeats_it(capsys, folder):
+def test_a_run_without_config_leaves_one_that_repeats_it(capsys, walk):
     assert track("run", "--images", "images", "--segmentation", "masks", "--output", "out/result") == 0
     last = capsys.readouterr().out.splitlines()[-1]
-    assert last == f"result in {folder}/out/result, its config in {folder}/out/result.toml"
+    assert last == f"result in {walk}/out/result, its config in {walk}/out/result.toml"
     assert sorted(path.name for path in Path("out").iterdir()) == ["result", "result.toml"]
     text = Path("out/result.toml").read_text()
     assert 'images = "../images" ' in text
@@ -43,8 +36,8 @@ def test_a_run_without_config_leaves_one_that_repeats_it(capsys, folder):
     assert configs[0] == configs[1]
 
 
-def test_points_without_config(capsys, folder):
-    (folder / "cells.csv").write_text("id,t,y,x\n4,0,1,1\n2,1,1,2\n")
+def test_points_without_config(capsys, walk):
+    (walk / "cells.csv").write_text("id,t,y,x\n4,0,1,1\n2,1,1,2\n")
     assert track("run", "--points", "cells.csv", "--set", "data.unit=micrometer", "-q") == 0
     assert capsys.readouterr() == ("", "")
     assert 'unit = "micrometer"' in Path("result.toml").read_text()
@@ -57,7 +50,7 @@ def test_points_without_config(capsys, folder):
     assert not Path("result/ctc").exists()
 
 
-def test_a_run_without_config_refuses(capsys, folder):
+def test_a_run_without_config_refuses(capsys, walk):
     refused(capsys, "give a config file, or --segmentation (with --images), or --points", "run", "--images", "images")
     refused(
         capsys,
@@ -69,10 +62,10 @@ def test_a_run_without_config_refuses(capsys, folder):
         "options: [data]: give either segmentation (masks) or points, found both",
         "run", "--segmentation", "masks", "--points", "a.csv",
     )  # fmt: skip
-    (folder / "result.toml").write_text("mine")
+    (walk / "result.toml").write_text("mine")
     refused(
         capsys,
-        f"{folder}/result.toml exists already. Name another --output, or replace it with --overwrite",
+        f"{walk}/result.toml exists already. Name another --output, or replace it with --overwrite",
         "run", "--segmentation", "masks",
     )  # fmt: skip
 
@@ -103,19 +96,19 @@ def test_set_names_itself_when_it_is_wrong(capsys):
     )  # fmt: skip
 
 
-def test_output_is_counted_from_the_current_folder(folder, monkeypatch):
-    (folder / "elsewhere").mkdir()
-    monkeypatch.chdir(folder / "elsewhere")
+def test_output_is_counted_from_the_current_folder(walk, monkeypatch):
+    (walk / "elsewhere").mkdir()
+    monkeypatch.chdir(walk / "elsewhere")
     assert track("run", "../config.toml", "--output", "mine", "-q") == 0
     assert track("run", "../config.toml", "-q") == 0
-    assert (folder / "elsewhere/mine/run.json").is_file()
-    assert (folder / "result/run.json").is_file()
+    assert (walk / "elsewhere/mine/run.json").is_file()
+    assert (walk / "result/run.json").is_file()
 
 
-def test_plot(folder):
+def test_plot(walk):
     assert track("run", "config.toml", "--plot", "-q") == 0
-    assert (folder / "result/overview.png").read_bytes().startswith(b"\x89PNG")
-    assert "overview.png" in json.loads((folder / "result/run.json").read_text())["files"]
+    assert (walk / "result/overview.png").read_bytes().startswith(b"\x89PNG")
+    assert "overview.png" in json.loads((walk / "result/run.json").read_text())["files"]
 
 
 def test_plot_without_matplotlib_is_told_before_the_work(capsys, monkeypatch):
@@ -150,19 +143,19 @@ def test_run_with_pins(capsys, tmp_path):
 # ---- what is no config
 
 
-def test_a_table_of_points_is_no_config(capsys, folder):
+def test_a_table_of_points_is_no_config(capsys, walk):
     hint = "For a table of points use --points cells.csv, or track init cells.csv"
-    (folder / "cells.csv").write_text("id,t,y,x\n1,0,5,5\n")
+    (walk / "cells.csv").write_text("id,t,y,x\n1,0,5,5\n")
     assert track("run", "cells.csv") == 2
     error = capsys.readouterr().err
     assert error.startswith("error: cells.csv is not valid TOML: ")
     assert error.endswith(f"). {hint}\n")
-    (folder / "cells.geff").mkdir()
+    (walk / "cells.geff").mkdir()
     message = f"cells.geff is a folder, wanted a config file. {hint.replace('csv', 'geff')}"
     refused(capsys, message, "run", "cells.geff")
 
 
-def test_single_numbers_of_auto_need_the_others(capsys, folder):
+def test_single_numbers_of_auto_need_the_others(capsys, walk):
     message = (
         "--set: [costs] measured: single numbers can only be changed where all are given; freeze them first with "
         "`track init FOLDER --measure`"
@@ -175,6 +168,6 @@ def test_single_numbers_of_auto_need_the_others(capsys, folder):
     error = capsys.readouterr().err
     assert error.count("freeze them first") == 1
     assert "must be given" not in error
-    (folder / "frozen.toml").write_text(CONFIG + "[costs.measured]\nstep_scale = 1.0\n")
+    (walk / "frozen.toml").write_text(WALK_CONFIG + "[costs.measured]\nstep_scale = 1.0\n")
     assert track("run", "frozen.toml", "--set", "costs.measured.division_rate=0.02") == 2
     assert "[costs] measured step_tail: must be given" in capsys.readouterr().err

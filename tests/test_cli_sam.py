@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="networks need the extra learn")
 
 from command_line import refused, track  # noqa: E402
-from learning_files import LOOKS_TERM, cells, setting, write_cells  # noqa: E402
+from learning_files import LOOKS_TERM, cells, setting  # noqa: E402
 from sam_cases import checkpoint  # noqa: E402
 from upsampler_cases import Bilinear, Guided, saved  # noqa: E402
 
@@ -19,17 +19,8 @@ EMBEDDINGS = '\n[embeddings]\nmethod = "sam"\nmodel = "weights/sam.pth"\ndevice 
 
 
 @pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(autouse=True)
-def _place(tmp_path, monkeypatch):
+def _place(place):
     """The current folder: a movie, a config, and a checkpoint beside it."""
-    monkeypatch.chdir(write_cells(tmp_path / "place"))
     Path("weights").mkdir()
     checkpoint(Path("weights/sam.pth"))
 

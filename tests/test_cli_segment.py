@@ -10,27 +10,13 @@ import tifffile
 torch = pytest.importorskip("torch", reason="networks need the extra learn")
 
 from command_line import refused, track  # noqa: E402
-from segment_files import CONFIG, RUN, about, masks, segment_files  # noqa: E402
+from segment_files import CONFIG, RUN, about, masks  # noqa: E402
 
 from tracker.config import load_config  # noqa: E402
 from tracker.learning import segment as segmenting  # noqa: E402
 
 
-@pytest.fixture(autouse=True)
-def _threads():
-    """The config asks for one thread, and that is of the whole process."""
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
-def place(tmp_path, monkeypatch, tmp_path_factory):
-    """The current folder: what `segment_files` writes."""
-    monkeypatch.chdir(segment_files(tmp_path_factory, tmp_path / "place"))
-
-
-def test_from_images_to_tracks(place, capsys):
+def test_from_images_to_tracks(dish, capsys):
     assert track(*RUN, "--truth", "true") == 0
     output = capsys.readouterr()
     frames, objects, accuracy, last = output.out.splitlines()
@@ -51,7 +37,7 @@ def test_from_images_to_tracks(place, capsys):
     assert np.load("vectors.npz")["vector"].shape[1] == 4
 
 
-def test_what_is_kept_beside_the_masks(place):
+def test_what_is_kept_beside_the_masks(dish):
     assert track(*RUN, "-q") == 0
     found = about()
     assert found["method"] == "cellulus"
@@ -62,7 +48,7 @@ def test_what_is_kept_beside_the_masks(place):
     assert list(found["frames"]) == ["0", "1", "2", "3"]
 
 
-def test_json_and_quiet(place, capsys):
+def test_json_and_quiet(dish, capsys):
     assert track(*RUN, "--json", "--truth", "true") == 0
     output = capsys.readouterr()
     found = json.loads(output.out)
@@ -73,7 +59,7 @@ def test_json_and_quiet(place, capsys):
     assert capsys.readouterr() == ("", "")
 
 
-def test_accuracy_is_that_of_the_frames_chosen(place, capsys):
+def test_accuracy_is_that_of_the_frames_chosen(dish, capsys):
     assert track(*RUN, "-q") == 0
     assert track(*RUN, "--truth", "true", "--set", "data.frames=[0, 2]", "--json") == 0
     found = json.loads(capsys.readouterr().out)
@@ -81,7 +67,7 @@ def test_accuracy_is_that_of_the_frames_chosen(place, capsys):
     assert found["accuracy"]["found"] == found["objects"]
 
 
-def test_what_is_told_on_the_way(place):
+def test_what_is_told_on_the_way(dish):
     told = []
     given = ("cellulus", load_config(Path("config.toml")), Path("model"), Path("masks"))
     segmenting.segment_movie(*given, progress=told.append)
@@ -93,14 +79,14 @@ def test_what_is_told_on_the_way(place):
     assert told == ["comparing with the truth"]
 
 
-def test_frames_with_nothing_in_them(place, capsys):
+def test_frames_with_nothing_in_them(dish, capsys):
     tifffile.imwrite("01/t001.tif", np.full((96, 96), 7, np.float32), photometric="minisblack")
     assert track(*RUN, "--set", "cellulus.smallest_share=4.0") == 0
     assert "note: nothing was found in 4 of 4 frames (t = 0, 1, 2, 3); their masks are empty" in capsys.readouterr().err
     assert not tifffile.imread("masks/mask001.tif").any()
 
 
-def test_notes_on_scale_and_frames(place, capsys):
+def test_notes_on_scale_and_frames(dish, capsys):
     given = ("--set", "cellulus.object_size_px=10", "--set", "data.frames=[1, 3]", "--set", "cellulus.zoom=1.2")
     assert track(*RUN, *given) == 0
     notes = [line.removeprefix("note: ") for line in capsys.readouterr().err.splitlines()]
@@ -117,7 +103,7 @@ def test_notes_on_scale_and_frames(place, capsys):
     assert list(masks()) == ["mask001.tif", "mask002.tif"]
 
 
-def test_what_training_prints(place, capsys):
+def test_what_training_prints(dish, capsys):
     assert track("train", "cellulus", "config.toml", "-o", "other") == 0
     output = capsys.readouterr()
     assert output.out.splitlines()[-1] == (
@@ -126,12 +112,12 @@ def test_what_training_prints(place, capsys):
     assert output.err.startswith("note: next to nothing was learnt: the loss is 0.")
 
 
-def test_training_warns_of_the_scale(place, capsys):
+def test_training_warns_of_the_scale(dish, capsys):
     assert track("train", "cellulus", "config.toml", "-o", "other", "--set", "cellulus.object_size_px=70") == 0
     assert "cut to pieces. Train and segment with zoom = 0.43" in " ".join(capsys.readouterr().err.split())
 
 
-def test_every_key_of_training_arrives(place):
+def test_every_key_of_training_arrives(dish):
     changes = {
         "training.seed": 1,
         "cellulus.zoom": 1.5,
@@ -168,11 +154,11 @@ def test_every_key_of_training_arrives(place):
         ("zooom=1", "zooom: unknown key; did you mean 'zoom'?"),
     ],
 )
-def test_keys_that_are_refused(place, capsys, setting, message):
+def test_keys_that_are_refused(dish, capsys, setting, message):
     refused(capsys, f"--set: [cellulus] {message}", *RUN, "--set", f"cellulus.{setting}")
 
 
-def test_a_model_and_a_method(place, capsys):
+def test_a_model_and_a_method(dish, capsys):
     refused(
         capsys,
         "there is no method 'cellpose' to segment with. Known: cellulus, stardist",
@@ -185,7 +171,7 @@ def test_a_model_and_a_method(place, capsys):
     )  # fmt: skip
 
 
-def test_images_alone_are_not_enough_to_track(place, capsys):
+def test_images_alone_are_not_enough_to_track(dish, capsys):
     refused(
         capsys,
         "[data] gives images alone, and this needs detections: give segmentation (masks) or points. "
@@ -194,7 +180,7 @@ def test_images_alone_are_not_enough_to_track(place, capsys):
     )  # fmt: skip
 
 
-def test_masks_alone_are_not_enough_to_segment(place, capsys):
+def test_masks_alone_are_not_enough_to_segment(dish, capsys):
     Path("config.toml").write_text(CONFIG.replace('images = "01"', 'segmentation = "true"'))
     refused(capsys, "Cellulus looks at images: give [data] images", *RUN)
     refused(
@@ -202,7 +188,7 @@ def test_masks_alone_are_not_enough_to_segment(place, capsys):
     )  # fmt: skip
 
 
-def test_a_truth_that_is_not_there(place, capsys):
+def test_a_truth_that_is_not_there(dish, capsys):
     refused(
         capsys,
         "no masks at truth: there is no truth in .; did you mean true?",

@@ -47,14 +47,6 @@ TRAIN = ("train", "stardist", "config.toml", "-o")
 RUN = ("segment", "stardist", "config.toml", "--model", "model", "-o", "masks")
 
 
-@pytest.fixture(autouse=True)
-def _threads():
-    """The config asks for one thread, and that is of the whole process."""
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture
 def place(tmp_path, monkeypatch, tmp_path_factory):
     """The current folder: images, masks of three kinds, a config, and a model of three steps."""

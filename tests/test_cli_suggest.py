@@ -10,13 +10,7 @@ from PIL import Image
 
 from tracker.crop_strip import PANEL_PX
 
-
-@pytest.fixture(autouse=True)
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder, holding images/, masks/ and a config."""
-    monkeypatch.chdir(write_walk(tmp_path))
-    (tmp_path / "config.toml").write_text('[data]\nsegmentation = "masks"\nimages = "images"\n')
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("walk")
 
 
 def test_crops(capsys):

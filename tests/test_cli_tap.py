@@ -9,7 +9,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="networks need the extra learn")
 
 from command_line import refused, track, tree  # noqa: E402
-from learning_files import CONFIG, EMBEDDINGS, LOOKS_TERM, cells, setting, trained_cells  # noqa: E402
+from learning_files import CONFIG, EMBEDDINGS, LOOKS_TERM, cells, setting  # noqa: E402
 
 from embeddings.inference.linear_probe import linear_probe  # noqa: E402
 from embeddings.methods.tap import division_scores, embed_tap  # noqa: E402
@@ -25,17 +25,8 @@ TERM = '\n[[costs.terms]]\non = "division"\nfeature = "division_score"\nweight =
 
 
 @pytest.fixture(autouse=True)
-def _threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(autouse=True)
-def _place(tmp_path, monkeypatch, tmp_path_factory):
+def _place(trained):
     """The current folder: a movie, a config that names no model, one with division scores, and models."""
-    monkeypatch.chdir(trained_cells(tmp_path_factory, tmp_path / "place"))
     Path("run.toml").write_text(CONFIG + SCORES + TERM)
 
 

@@ -8,32 +8,10 @@ import pytest
 torch = pytest.importorskip("torch", reason="networks need the extra learn")
 
 from command_line import refused, track  # noqa: E402
-from learning_files import trained_cells, weights, write_cells  # noqa: E402
+from learning_files import weights  # noqa: E402
 
 from embeddings.methods import reid  # noqa: E402
 from tracker.learning import train as learning  # noqa: E402
-
-
-@pytest.fixture(autouse=True)
-def _threads():
-    """The config asks for one thread, and that is of the whole process."""
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
-def place(tmp_path, monkeypatch):
-    """The current folder: a movie and configs, nothing learnt."""
-    monkeypatch.chdir(write_cells(tmp_path / "place"))
-    return Path()
-
-
-@pytest.fixture
-def trained(tmp_path, monkeypatch, tmp_path_factory):
-    """The current folder: the same, and models."""
-    monkeypatch.chdir(trained_cells(tmp_path_factory, tmp_path / "place"))
-    return Path()
 
 
 def pressed(monkeypatch, name, at, module=learning):

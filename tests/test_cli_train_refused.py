@@ -8,30 +8,9 @@ import pytest
 torch = pytest.importorskip("torch", reason="networks need the extra learn")
 
 from command_line import refused, track, tree  # noqa: E402
-from learning_files import GIVE_VECTORS, TRUTH, about, trained_cells, weights, write_cells  # noqa: E402
+from learning_files import GIVE_VECTORS, TRUTH, about, weights  # noqa: E402
 
 from tracker.config_scores import TRAINED_METHODS  # noqa: E402
-
-
-@pytest.fixture(autouse=True)
-def _threads():
-    """The config asks for one thread, and that is of the whole process."""
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
-def trained(tmp_path, monkeypatch, tmp_path_factory):
-    """The current folder: a movie, configs and models."""
-    monkeypatch.chdir(trained_cells(tmp_path_factory, tmp_path / "place"))
-
-
-@pytest.fixture
-def place(tmp_path, monkeypatch):
-    """The current folder: a movie and configs, nothing learnt."""
-    monkeypatch.chdir(write_cells(tmp_path / "place"))
-
 
 NO_METHOD = f"there is no method 'atrackt' to train. Known: {', '.join(TRAINED_METHODS)}"
 

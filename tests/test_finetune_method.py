@@ -44,14 +44,6 @@ NOTHING = np.zeros(0, np.int64)
 NONE = KnownLinks(NOTHING, NOTHING.reshape(0, 2), NOTHING.reshape(0, 2), NOTHING.reshape(0, 2))
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def cells():
     return learning_movie(fast_cells())

@@ -25,14 +25,6 @@ from tracker.errors import InputError  # noqa: E402
 LEARN = replace(RECIPE, training=replace(RECIPE.training, steps=200, warmup_steps=20))
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def model(tmp_path_factory):
     """The folder of a network that has learnt to tell the discs apart."""

@@ -8,27 +8,15 @@ import pytest
 torch = pytest.importorskip("torch", reason="networks need the extra learn")
 
 from command_line import refused, track  # noqa: E402
-from fusion_files import LEARN, RUN, fused_cells  # noqa: E402
+from fusion_files import LEARN, RUN  # noqa: E402
 from learning_files import CONFIG, EMBEDDINGS, TRUTH, setting  # noqa: E402
 
 from embeddings.table import NodeEmbeddings  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("fused")
+
 TRAIN = "train", "trackastra", "learn.toml", "-o", "never", *TRUTH
 MINE = '\n[embeddings]\npath = "mine.npz"\n'
-
-
-@pytest.fixture(autouse=True)
-def _threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(autouse=True)
-def _place(tmp_path, monkeypatch, tmp_path_factory):
-    """The current folder: a movie, models, configs."""
-    monkeypatch.chdir(fused_cells(tmp_path_factory, tmp_path / "place"))
 
 
 def table() -> NodeEmbeddings:

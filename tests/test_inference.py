@@ -16,15 +16,6 @@ from embeddings.inference.scores import ScoreSettings, link_scores  # noqa: E402
 from embeddings.nets.trackastra_checkpoint import load_trackastra  # noqa: E402
 from embeddings.windows import TokenMovie  # noqa: E402
 
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 CASES = {
     "gaps 1 and 2": {},
     "one gap": {"gaps": (2,)},

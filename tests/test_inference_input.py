@@ -15,14 +15,6 @@ from embeddings.training.errors import TrainingError  # noqa: E402
 from tracker.errors import ConfigError, InputError  # noqa: E402
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def test_windows_without_links_are_left_out_and_progress_counts_the_others():
     movie = moderate(movie_of([[(10.0, 10.0), (20.0, 30.0)]] * 30))
     network, told = network_for(movie), []

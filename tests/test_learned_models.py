@@ -8,7 +8,7 @@ import pytest
 torch = pytest.importorskip("torch", reason="networks need the extra learn")
 
 from command_line import refused, track, tree  # noqa: E402
-from learning_files import ASSOCIATIONS, CONFIG, EMBEDDINGS, GIVE_VECTORS, LOOKS_TERM, setting, trained_cells  # noqa: E402
+from learning_files import ASSOCIATIONS, CONFIG, EMBEDDINGS, GIVE_VECTORS, LOOKS_TERM, setting  # noqa: E402
 from network_cases import small_network, write_release  # noqa: E402
 
 from embeddings.nets.saved_transformer import save_model  # noqa: E402
@@ -19,17 +19,8 @@ from tracker.learning import scores  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
-def _threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(autouse=True)
-def _place(tmp_path, monkeypatch, tmp_path_factory):
+def _place(trained):
     """The current folder: a movie, configs that name models, and models."""
-    monkeypatch.chdir(trained_cells(tmp_path_factory, tmp_path / "place"))
     Path("config.toml").write_text(CONFIG + ASSOCIATIONS)
     Path("looks.toml").write_text(CONFIG + EMBEDDINGS + LOOKS_TERM)
 

@@ -9,24 +9,15 @@ import pytest
 torch = pytest.importorskip("torch", reason="networks need the extra learn")
 
 from command_line import refused, track  # noqa: E402
-from learning_files import ASSOCIATIONS, CONFIG, setting, trained_cells  # noqa: E402
+from learning_files import ASSOCIATIONS, CONFIG, setting  # noqa: E402
 
 from embeddings.table import Associations  # noqa: E402
 from tracker.learning import scores  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
-def _threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(autouse=True)
-def _place(tmp_path, monkeypatch, tmp_path_factory):
+def _place(trained):
     """The current folder: a movie, a config that names a model, and models."""
-    monkeypatch.chdir(trained_cells(tmp_path_factory, tmp_path / "place"))
     Path("config.toml").write_text(CONFIG + ASSOCIATIONS)
 
 

@@ -18,7 +18,6 @@ from learning_files import (  # noqa: E402
     LOOKS_TERM,
     counted_embeddings,
     setting,
-    trained_cells,
 )
 
 from embeddings.table import Associations, NodeEmbeddings  # noqa: E402
@@ -35,17 +34,8 @@ AUTO = CONFIG.replace('preset = "attrackt"', 'preset = "auto"') + ASSOCIATIONS
 
 
 @pytest.fixture(autouse=True)
-def _threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(autouse=True)
-def _place(tmp_path, monkeypatch, tmp_path_factory):
+def _place(trained):
     """The current folder: a movie, a config that names an auto-encoder, and models."""
-    monkeypatch.chdir(trained_cells(tmp_path_factory, tmp_path / "place"))
     Path("config.toml").write_text(CONFIG + EMBEDDINGS + LOOKS_TERM)
 
 

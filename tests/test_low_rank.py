@@ -22,14 +22,6 @@ from embeddings.nets.tracking_transformer import TrackingTransformer  # noqa: E4
 from tracker.errors import MissingExtraError, PintrackError  # noqa: E402
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def trained(network, steps=3):
     """The adapted network after a few steps of some training."""
     optimizer = torch.optim.AdamW([p for p in network.parameters() if p.requires_grad], lr=0.05)

@@ -23,14 +23,6 @@ from embeddings.nets.mae_config import MaeConfig  # noqa: E402
 SIZE = SMALL.image_px
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def network():
     return seeded_mae(SMALL, 0).eval()

@@ -10,26 +10,12 @@ import tifffile
 torch = pytest.importorskip("torch", reason="networks need the extra learn")
 
 from command_line import refused, track, write_movie  # noqa: E402
-from segment_files import RUN, about, masks, segment_files  # noqa: E402
+from segment_files import RUN, about, masks  # noqa: E402
 
 from tracker.learning import segment as segmenting  # noqa: E402
 
 
-@pytest.fixture(autouse=True)
-def _threads():
-    """The config asks for one thread, and that is of the whole process."""
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture
-def place(tmp_path, monkeypatch, tmp_path_factory):
-    """The current folder: what `segment_files` writes."""
-    monkeypatch.chdir(segment_files(tmp_path_factory, tmp_path / "place"))
-
-
-def test_the_same_again_and_what_is_done_is_kept(place, capsys, monkeypatch):
+def test_the_same_again_and_what_is_done_is_kept(dish, capsys, monkeypatch):
     assert track(*RUN, "-q") == 0
     first = masks()
     Path("masks/mask001.tif").unlink()
@@ -48,7 +34,7 @@ def test_the_same_again_and_what_is_done_is_kept(place, capsys, monkeypatch):
     assert masks()["mask002.tif"] != first["mask002.tif"]
 
 
-def test_ctrl_c_keeps_what_is_done(place, capsys, monkeypatch):
+def test_ctrl_c_keeps_what_is_done(dish, capsys, monkeypatch):
     real = segmenting.segment_step
 
     def pressed(network, frames, step, *rest):
@@ -68,7 +54,7 @@ def test_ctrl_c_keeps_what_is_done(place, capsys, monkeypatch):
     assert json.loads(capsys.readouterr().out)["kept"] == 2
 
 
-def test_other_settings_do_not_mix(place, capsys):
+def test_other_settings_do_not_mix(dish, capsys):
     assert track(*RUN, "-q") == 0
     other = (*RUN, "--set", "cellulus.refinement=cell")
     refused(
@@ -83,7 +69,7 @@ def test_other_settings_do_not_mix(place, capsys):
 
 
 @pytest.mark.parametrize(("key", "value"), [("noise_repeats", 2), ("noise_share", 0.02)])
-def test_what_differs_is_named_as_in_the_config(place, capsys, key, value):
+def test_what_differs_is_named_as_in_the_config(dish, capsys, key, value):
     assert track(*RUN, "-q") == 0
     refused(
         capsys,
@@ -99,7 +85,7 @@ OTHER_IMAGES = (
 )
 
 
-def test_masks_of_a_longer_movie_do_not_stay(place, capsys):
+def test_masks_of_a_longer_movie_do_not_stay(dish, capsys):
     assert track(*RUN, "-q") == 0
     write_movie(Path("short"), *(tifffile.imread(f"01/t{t:03d}.tif") for t in (0, 1)))
     given = (*RUN, "--set", "data.images=short")
@@ -109,7 +95,7 @@ def test_masks_of_a_longer_movie_do_not_stay(place, capsys):
     assert (list(about()["frames"]), about()["images"]) == (["0", "1"], "short")
 
 
-def test_masks_of_other_images_are_not_replaced_unasked(place, capsys):
+def test_masks_of_other_images_are_not_replaced_unasked(dish, capsys):
     assert track(*RUN, "-q") == 0
     before = masks()
     write_movie(Path("other"), *(tifffile.imread(f"01/t{3 - t:03d}.tif") for t in range(4)))
@@ -118,14 +104,14 @@ def test_masks_of_other_images_are_not_replaced_unasked(place, capsys):
     assert masks()["mask003.tif"] != before["mask003.tif"]
 
 
-def test_the_same_images_elsewhere_are_the_same_movie(place, capsys):
+def test_the_same_images_elsewhere_are_the_same_movie(dish, capsys):
     assert track(*RUN, "-q") == 0
     Path("01").rename("moved")
     assert track(*RUN, "--set", "data.images=moved", "--json") == 0
     assert json.loads(capsys.readouterr().out)["kept"] == 4
 
 
-def test_frames_that_changed_and_are_not_chosen(place, capsys):
+def test_frames_that_changed_and_are_not_chosen(dish, capsys):
     """They would be left as they were, and tracked with the others."""
     assert track(*RUN, "-q") == 0
     image = tifffile.imread("01/t002.tif")
@@ -135,7 +121,7 @@ def test_frames_that_changed_and_are_not_chosen(place, capsys):
     assert json.loads(capsys.readouterr().out)["kept"] == 1
 
 
-def test_frames_chosen_first_and_the_rest_later(place):
+def test_frames_chosen_first_and_the_rest_later(dish):
     """One mask per frame, whatever was chosen before."""
     for old, new in ((3, 1000), (2, 750), (1, 500), (0, 250)):
         Path(f"01/t{old:03d}.tif").rename(f"01/t{new}.tif")
@@ -145,7 +131,7 @@ def test_frames_chosen_first_and_the_rest_later(place):
     assert list(masks()) == ["mask0250.tif", "mask0500.tif", "mask0750.tif", "mask1000.tif"]
 
 
-def test_a_movie_that_gets_longer(place):
+def test_a_movie_that_gets_longer(dish):
     """Masks keep the names they have."""
     names = {0: 996, 1: 997, 2: 998, 3: 999}
     for old, new in names.items():
@@ -158,7 +144,7 @@ def test_a_movie_that_gets_longer(place):
     assert masks()["mask998.tif"] != masks()["mask997.tif"]
 
 
-def test_foreign_folders_are_left_alone(place, capsys):
+def test_foreign_folders_are_left_alone(dish, capsys):
     refused(
         capsys,
         "true holds t000.tif, t001.tif, t002.tif, t003.tif, which no segmentation left there (no usable segment.json). "

@@ -8,7 +8,6 @@ torch = pytest.importorskip("torch", reason="losses need the extra learn")
 
 from embeddings.losses import nt_xent  # noqa: E402
 
-torch.set_num_threads(1)
 FORMS = ["other_view", "both_views"]
 PADDING = torch.tensor([[False] * 5, [False, True, False, False, True], [True, True, False, True, True], [True] * 5])
 

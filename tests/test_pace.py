@@ -72,14 +72,6 @@ def test_no_limit():
 # ---- in the loop
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture
 def at_once(monkeypatch):
     """Nobody waits five seconds."""

@@ -28,14 +28,6 @@ LEARN = replace(SETTINGS, steps=60)
 SHORT = replace(SETTINGS, steps=6, validate_steps=3, report_steps=2)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def cells():
     return movie()

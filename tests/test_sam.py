@@ -20,14 +20,6 @@ from embeddings.nets.sam_checkpoint import SamSizes, read_sam_checkpoint  # noqa
 from tracker.errors import MissingExtraError, PintrackError  # noqa: E402
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def image(side=32, seed=1):
     return torch.randn(3, side, side, generator=torch.Generator().manual_seed(seed))
 

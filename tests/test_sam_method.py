@@ -26,14 +26,6 @@ from embeddings.zoomed_frames import ZoomedFrames  # noqa: E402
 from tracker.errors import ConfigError, MovieError  # noqa: E402
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def cells():
     """Frames of 96 x 96 pixels, cells of about 10."""

@@ -27,14 +27,6 @@ CPU = torch.device("cpu")
 BRIEF = {"config": TINY, "crop_px": 40, "batch_size": 2}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def taught(folder, movie):
     done = train_stardist([movie], folder, config=SMALL, crop_px=96, batch_size=4, settings=SETTINGS)
     return folder, done

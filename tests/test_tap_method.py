@@ -22,14 +22,6 @@ CPU = torch.device("cpu")
 GIVEN = {"config": SMALL, "pairs": PAIRS, "augmentation": GENTLE}
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def learnt_from():
     return growing(1, 24, still=True)

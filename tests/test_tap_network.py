@@ -15,14 +15,6 @@ from embeddings.nets.tap_config import TapConfig  # noqa: E402
 DEEPER = replace(SMALL, levels=2, aggregate="sum")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.mark.parametrize("config", [SMALL, DEEPER], ids=["mean", "sum"])
 def test_shapes_and_gradients(config):
     network = seeded_tap(config, 0)

@@ -9,7 +9,6 @@ import pytest
 torch = pytest.importorskip("torch", reason="networks need the extra learn")
 
 from command_line import refused, track  # noqa: E402
-from learning_files import trained_cells  # noqa: E402
 
 from embeddings.methods.tap import division_scores  # noqa: E402
 from embeddings.methods.tap_plot import frame_attribution  # noqa: E402
@@ -18,19 +17,7 @@ from embeddings.table import DetectionScores  # noqa: E402
 from tracker.config import load_config  # noqa: E402
 from tracker.learning.movies import learning_movie  # noqa: E402
 
-
-@pytest.fixture(autouse=True)
-def _threads():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-@pytest.fixture(autouse=True)
-def _place(tmp_path, monkeypatch, tmp_path_factory):
-    """The current folder: a movie, a config that names no model, and models."""
-    monkeypatch.chdir(trained_cells(tmp_path_factory, tmp_path / "place"))
+pytestmark = pytest.mark.usefixtures("trained")
 
 
 def test_the_picture_of_the_highest_score(capsys):

@@ -13,14 +13,6 @@ from embeddings.nets.tiled_geometry import TiledGeometry, tiled_geometry  # noqa
 from embeddings.nets.tiles import cut_tiles, in_chunks, pad_rows, within_reach  # noqa: E402
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def wide(dimensions=2, count=700, side=1200.0, seed=0):
     """One window of detections over a field far wider than the cut-off, in clumps, with features."""
     generator = torch.Generator().manual_seed(seed)

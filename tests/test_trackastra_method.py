@@ -30,14 +30,6 @@ from tracker.errors import ConfigError, InputError  # noqa: E402
 LEARN = replace(RECIPE, training=replace(RECIPE.training, steps=200))
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 @pytest.fixture(scope="module")
 def told():
     """The movie to learn from, with its truth."""

@@ -14,15 +14,6 @@ from embeddings.nets.relative_bias import RelativeBias  # noqa: E402
 from embeddings.nets.rotary_encoding import RotaryEncoding, rotary_channels, rotate  # noqa: E402
 from embeddings.nets.trackastra_checkpoint import load_trackastra  # noqa: E402
 
-
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 VARIANTS = [
     {
         "dimensions": dimensions,

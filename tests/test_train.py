@@ -20,14 +20,6 @@ from tracker.errors import OutputError  # noqa: E402
 HELD_OUT = [batch(1000), batch(1001)]
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def error_of(model, pair):
     return squared_error(model, pair).item()
 

@@ -8,8 +8,6 @@ from embeddings.nets.errors import ModelError  # noqa: E402
 from embeddings.nets.vit import VisionTransformer, fill_dino, read_dino  # noqa: E402
 from embeddings.without_torchvision import without_broken_torchvision  # noqa: E402
 
-torch.set_num_threads(1)
-
 
 @pytest.fixture
 def network():

@@ -1,0 +1,66 @@
+"""What every test finds: one thread for its arithmetic, and the folders that tests of the command line start in."""
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Before numpy and torch are imported. Small problems are solved faster so, and tests that run side by side, in as many
+# processes as there are cores, do not wait for each other.
+os.environ |= dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """A training may set another number of threads, and that is of the whole process."""
+    yield
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+
+
+@pytest.fixture
+def walk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder: images/ and masks/ of two cells, labels 1 and 5, over four frames; and config.toml."""
+    from command_line import WALK_CONFIG, write_walk
+
+    monkeypatch.chdir(write_walk(tmp_path))
+    (tmp_path / "config.toml").write_text(WALK_CONFIG)
+    return tmp_path
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder: a movie and configs, nothing learnt."""
+    from learning_files import write_cells
+
+    monkeypatch.chdir(write_cells(tmp_path / "place"))
+    return Path()
+
+
+@pytest.fixture
+def trained(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The current folder: a movie, configs that name no model, and models."""
+    from learning_files import trained_cells
+
+    monkeypatch.chdir(trained_cells(tmp_path_factory, tmp_path / "place"))
+    return Path()
+
+
+@pytest.fixture
+def fused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The current folder: the same, and `fused`, which sees what `looks` gives; configs for both ends."""
+    from fusion_files import fused_cells
+
+    monkeypatch.chdir(fused_cells(tmp_path_factory, tmp_path / "place"))
+    return Path()
+
+
+@pytest.fixture
+def dish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The current folder: images, their true masks, a config and a model of Cellulus."""
+    from segment_files import segment_files
+
+    monkeypatch.chdir(segment_files(tmp_path_factory, tmp_path / "place"))
+    return Path()
