@@ -23,7 +23,7 @@ from tracker.motile.referee import from_motile, solve_with_motile, to_motile
 REWARDED = {name for name in CASES if name.startswith("negative_")}
 
 
-@pytest.mark.parametrize("name", CASES.keys() - REWARDED)
+@pytest.mark.parametrize("name", sorted(CASES.keys() - REWARDED))
 def test_case(name: str) -> None:
     case = CASES[name]()
     problem = apply_pins(case.problem, case.pins)
