@@ -17,8 +17,8 @@ demo: $(VENV)/demo.installed  ## set-up, then the main job on a real movie and o
 	@echo "Results: results/hela (real movie) and results/simulated/01_RES (simulated movie)."
 	@echo "Look at results/hela/overview.png first."
 
-test: $(VENV)/dev.installed  ## set-up, then all tests
-	$(BIN)/python -m pytest -q
+test: $(VENV)/dev.installed  ## set-up, then all tests, on all cores
+	$(BIN)/python -m pytest -q --numprocesses logical --maxprocesses 8 --dist loadfile
 
 check: $(VENV)/dev.installed  ## style and types
 	$(BIN)/ruff check .
