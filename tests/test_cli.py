@@ -193,7 +193,7 @@ def test_brackets_in_a_message_are_no_markup(capsys, walk):
     assert capsys.readouterr().out.endswith(f"result in {walk}/result[1], its config in {walk}/result[1].toml\n")
     assert track("check", "result[1].toml") == 0
     assert capsys.readouterr().err == SIX_LINKS + (
-        f"note: the result walk {walk}/result[1] exists already. Name another [output] path, or replace it "
+        f"note: the result folder {walk}/result[1] exists already. Name another [output] path, or replace it "
         "with --overwrite\n"
     )
 

@@ -96,7 +96,7 @@ def test_check_notes_what_is_odd(capsys, walk):
         "frames without detections: t = 2",
         "detections without any candidate link: 1:3, 3:4 (frame:label)",
         SIX_LINKS.replace("6 links", "1 link"),
-        f"the result walk {walk}/result exists already. Name another [output] path, or replace it with --overwrite",
+        f"the result folder {walk}/result exists already. Name another [output] path, or replace it with --overwrite",
     ]
     assert track("check", "points.toml") == 0
     assert capsys.readouterr().err.splitlines() == [f"note: {note}" for note in notes]
