@@ -102,7 +102,7 @@ def margin_histogram(lineage: Lineage, margin: NDArray[np.float64]) -> dict[str,
     if not len(known):
         return None
     high = float(known.max())
-    low = max(float(np.quantile(known, 0.002)), high * 1e-6) if high > 0 else 0.0
+    low = max(float(np.quantile(known, 0.01)), high * 1e-3) if high > 0 else 0.0
     if not high > 0 or low >= high:
         return {"edges": [low, low + 1.0], "counts": [len(known)], "zero": 0, "none": len(asked) - len(known)}
     edges = np.geomspace(low, high, _BARS + 1)

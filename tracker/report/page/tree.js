@@ -38,8 +38,8 @@ function startTree() {
     tree.title = row < 0 ? "" : `track ${trackIdOf(row)}, t = ${frameOf(row)}, margin ${number(arrays.margin[row])}`;
   };
   new ResizeObserver(sizeGround).observe(forest);
-  columnPx = Math.max(4, Math.min(22, (forest.clientWidth - GUTTER) / Math.max(1, families.list.length) || 14));
-  byId("column").value = columnPx = Math.round(columnPx);
+  columnPx = Math.round(Math.max(12, Math.min(24, (forest.clientWidth - GUTTER) / (arrays.track_id.length + 1))));
+  byId("column").value = columnPx;
   arrangeTree();
 }
 

@@ -6,6 +6,11 @@ function answerInWords(row) {
   return children.length === 1 ? `goes on as ${children[0]}` : `divides into ${children.join(" and ")}`;
 }
 
+function marginInWords(margin) {
+  if (margin > 0) return `margin ${number(margin)}: another answer costs ${meta.margins === "exact" ? "" : "at least "}that much more`;
+  return meta.margins === "exact" ? "margin 0: another answer costs the same" : "margin 0: another answer may cost the same";
+}
+
 function startUncertain() {
   drawHistogram();
   const rows = [...arrays.uncertain];
@@ -17,7 +22,7 @@ function startUncertain() {
     const item = element(
       "button", { type: "button", className: "item" },
       element("span", { className: "what", textContent: `${place + 1}. Cell ${cellName(row)} ${answerInWords(row)}` }),
-      element("span", { className: "why", textContent: `track ${trackIdOf(row)} · another answer costs at least ${number(arrays.margin[row])} more` }),
+      element("span", { className: "why", textContent: `track ${trackIdOf(row)} · ${marginInWords(arrays.margin[row])}` }),
       stripOf(row),
     );
     item.onclick = () => choose(row, { show: true, from: "doubts" });
