@@ -15,7 +15,7 @@ UNIT_PX = 0.25
 
 @dataclass(frozen=True)
 class Outlines:
-    """C closed lines, sorted by plane and detection.
+    """C closed lines, sorted by frame, plane, and label in the masks: those of a detection in a plane lie together.
 
     row: (C,) detection.   plane: (C,) -1 for the movie as seen from above (of volumes the maximum projection of the
         labels, in which large labels lie in front), else the z.
