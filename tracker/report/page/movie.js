@@ -22,7 +22,7 @@ function sizeStage() {
   }
   if (fitted || !state.sized) fit();
   state.sized = true;
-  askDrawing();
+  drawMovie();
 }
 
 function toMovieTransform(pen) {
@@ -68,6 +68,7 @@ function drawPicture(pen) {
 }
 
 function startMovie() {
+  sizeStage();
   new ResizeObserver(sizeStage).observe(stage);
   on("step choice view looks plane picture mistake", askDrawing);
   on("looks", () => (below.style.filter = state.light === 1 ? "" : `brightness(${state.light})`));
@@ -76,7 +77,6 @@ function startMovie() {
   byId("zoom-fit").onclick = fit;
   startPointer();
   startLooks();
-  sizeStage();
 }
 
 function startPointer() {

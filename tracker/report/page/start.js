@@ -11,11 +11,23 @@ async function start() {
   startTree();
   startTimeline();
   startSelection();
-  drawMovie();
   startMistakes();
   startUncertain();
   startKeys();
+  goToAddress();
+  window.addEventListener("hashchange", goToAddress);
   document.documentElement.dataset.ready = Math.round(performance.now());
+}
+
+// The end of the address may name what to show: report.html#t=7&track=12&tab=mistakes
+function goToAddress() {
+  const wanted = new URLSearchParams(location.hash.slice(1));
+  if (tabs.includes(wanted.get("tab"))) openTab(wanted.get("tab"));
+  const at = meta.frames.indexOf(Number(wanted.get("t") ?? NaN)), track = arrays.track_id.indexOf(Number(wanted.get("track")));
+  if (at >= 0) goTo(at);
+  if (track < 0) return;
+  const now = rowOfTrack(track, state.step);
+  choose(now >= 0 ? now : arrays.track_first[track], { show: at < 0 || now < 0 });
 }
 
 start().catch((error) => {
