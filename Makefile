@@ -46,10 +46,10 @@ pictures: $(VENV)/dev.installed  ## the pictures of the documentation, by the co
 		--truth results/pictures/movie/01_GT/TRA --output results/pictures/result --plot --report
 	cp results/pictures/result/overview.png docs/overview.png
 	chromium --headless=new --no-sandbox --disable-gpu --hide-scrollbars --no-first-run --disable-sync \
-		--user-data-dir=results/pictures/profile --window-size=1360,850 --virtual-time-budget=6000 \
+		--user-data-dir=results/pictures/profile --window-size=1440,900 --virtual-time-budget=6000 \
 		--run-all-compositor-stages-before-draw --screenshot=results/pictures/report.png \
 		"file://$(CURDIR)/results/pictures/result/report.html#t=18&track=57"
-	$(BIN)/python -c 'from PIL import Image; Image.open("results/pictures/report.png").convert("RGB").quantize(200).save("docs/report.png", optimize=True)'
+	$(BIN)/python -c 'from PIL import Image; Image.open("results/pictures/report.png").convert("RGB").quantize(256, 2, dither=0).save("docs/report.png", optimize=True)'
 
 system-packages:  ## what tests want from the system, where we may install it
 	@if [ "$$(id -u)" != 0 ]; then echo "not root: $(SYSTEM_PACKAGES) are not installed, tests that need them skip"; \

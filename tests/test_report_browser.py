@@ -87,7 +87,7 @@ def test_cells_have_the_colours_of_their_tracks_over_the_picture(page: Page) -> 
             f"[...page.arrays.colour.subarray(3 * page.arrays.track[{row}], 3 * page.arrays.track[{row}] + 3)]"
         )
         assert np.abs(np.subtract(inside[:3], wanted)).max() <= 4, row  # half transparent: rounded
-        assert 60 <= inside[3] <= 120
+        assert 100 <= inside[3] <= 150
         bright, dark = pixel(page, "picture", x, y), pixel(page, "picture", *[value + 60 for value in (x, y)])
         assert bright[0] > dark[0] + 60
     assert pixel(page, "overlay", *on_screen(page, rows[0]))[3] > 0

@@ -7,7 +7,7 @@ const state = {
   track: -1, // its track
   mistake: -1, // the chosen error
   playing: false,
-  fill: 0.35, light: 1, outlines: true, tails: true, divisions: true, numbers: false, mistakes: true,
+  fill: 0.5, light: 1, outlines: true, tails: true, divisions: true, numbers: false, mistakes: true,
   along: "z",
 };
 
