@@ -14,7 +14,7 @@ from tracker.track_colours import as_bytes, colour_table
 
 MOST_UNCERTAIN = 60
 MOST_MISTAKES = 3000
-_POINT_SPACINGS, _LONELY_POINT_PX = 0.35, 5.0
+_POINT_SPACINGS, _LONELY_POINT_PX = {2: 0.35, 3: 0.2}, 5.0
 
 Arrays = dict[str, NDArray[np.generic]]
 
@@ -98,8 +98,11 @@ def mistake_arrays(source: Source, shown: Shown) -> Arrays:
 
 
 def point_radius_px(source: Source) -> float:
-    """Radius of the disk that stands for a point: 0.35 of the usual distance to the nearest neighbour."""
+    """Radius of the disk that stands for a point: 0.35 of the usual distance to the nearest neighbour.
+
+    In volumes 0.2: seen from one side, points come to lie closer.
+    """
     found = source.lineage.detections
     near = neighbor_distances(found)[:, 0]
     near = near[np.isfinite(near)]
-    return float(_POINT_SPACINGS * np.median(near) / found.scale[-1]) if len(near) else _LONELY_POINT_PX
+    return float(_POINT_SPACINGS[found.ndim] * np.median(near) / found.scale[-1]) if len(near) else _LONELY_POINT_PX

@@ -41,8 +41,12 @@ function drawHistogram() {
     const words = `${count} decisions with a margin of ${number(shown.edges[k])} to ${number(shown.edges[k + 1])}`;
     bar(x(shown.edges[k]), x(shown.edges[k + 1]), count, words, "bar-shape");
   });
-  for (let power = Math.ceil(low - 1e-9); power <= low + span; power++)
-    add("text", { x: x(10 ** power), y: height - bottom + 15, "text-anchor": "middle" }, number(10 ** power));
+  for (let power = Math.floor(low); power <= low + span; power++)
+    for (const digit of span > 2 ? [1] : [1, 2, 5]) {
+      const at = Math.log10(digit) + power;
+      if (at < low - 1e-9 || at > low + span + 1e-9) continue;
+      add("text", { x: x(10 ** at), y: height - bottom + 15, "text-anchor": "middle" }, number(10 ** at));
+    }
   add("text", { x: width, y: height - 4, "text-anchor": "end" }, "margin (cost) → surer");
   const counted = shown.counts.reduce((sum, count) => sum + count, shown.zero);
   const bound = meta.margins === "exact" ? "" : " Margins here are proven lower bounds.";

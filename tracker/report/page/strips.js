@@ -11,7 +11,7 @@ const sightings = new IntersectionObserver((seen) => {
 }, { rootMargin: "200px" });
 
 // steps: of the panels, -1 = outside of the movie; x, y, half: the place; marked: rows that are outlined in white;
-// mistake: an error that is drawn, or -1.
+// plane: -1 = from above, else z; mistake: an error that is drawn, or -1.
 function strip(what) {
   const canvas = element("canvas");
   const ratio = Math.min(2, window.devicePixelRatio || 1);
@@ -19,7 +19,7 @@ function strip(what) {
   canvas.height = PANEL_PX * ratio;
   canvas.style.maxWidth = `${what.steps.length * PANEL_PX}px`;
   canvas.drawStrip = async () => {
-    const images = await Promise.all(what.steps.map((step) => (step < 0 ? null : whenPicture(step, -1))));
+    const images = await Promise.all(what.steps.map((step) => (step < 0 ? null : whenPicture(step, what.plane))));
     const pen = canvas.getContext("2d");
     what.steps.forEach((step, place) => drawPanel(pen, step, images[place], place, ratio, what));
   };
@@ -27,7 +27,7 @@ function strip(what) {
   return canvas;
 }
 
-function drawPanel(pen, step, image, place, ratio, { x, y, half, marked, mistake = -1 }) {
+function drawPanel(pen, step, image, place, ratio, { x, y, half, marked, plane, mistake = -1 }) {
   const zoom = PANEL_PX / (2 * half), gap = 2;
   pen.save();
   pen.setTransform(ratio, 0, 0, ratio, place * PANEL_PX * ratio, 0);
@@ -36,15 +36,15 @@ function drawPanel(pen, step, image, place, ratio, { x, y, half, marked, mistake
   pen.fillStyle = "#0b0f14";
   pen.fill();
   pen.clip();
-  const shown = step < 0 ? -1 : picturedStep(step, -1);
+  const shown = step < 0 ? -1 : picturedStep(step, plane);
   if (step >= 0) {
     pen.translate(PANEL_PX / 2, PANEL_PX / 2);
     pen.scale(zoom, zoom);
     pen.translate(-x, -y);
     if (image && shown === step) pen.drawImage(image, -0.5, -0.5, meta.shape[1], meta.shape[0]);
-    drawCells(pen, step, -1, zoom, { fill: image ? 0 : 0.35, outlines: true });
+    drawCells(pen, step, plane, zoom, { fill: image ? 0 : 0.35, outlines: true });
     for (const row of marked) {
-      const path = facts.step[row] === step ? pathOf(row, -1) : null;
+      const path = facts.step[row] === step ? pathOf(row, plane) : null;
       if (!path) continue;
       for (const [width, colour] of [[5, "#000"], [2.2, "#fff"]]) {
         pen.lineWidth = width / zoom;
@@ -70,6 +70,11 @@ function drawPanel(pen, step, image, place, ratio, { x, y, half, marked, mistake
   pen.restore();
 }
 
+// Volumes that have their planes are shown at the height of the detection, others from above.
+function planeOf(row) {
+  return meta.planes.length > 1 ? nearestPlane(arrays.z[row]) : -1;
+}
+
 // The frame before a detection, its own, and those of its children or at least the next.
 function stripOf(row) {
   const step = facts.step[row], children = childrenOf(row), parent = arrays.parent[row];
@@ -79,7 +84,7 @@ function stripOf(row) {
   const family = [row, ...children, ...(parent >= 0 ? [parent] : [])];
   const reach = Math.max(...family.map((one) => Math.hypot(across(one) - across(row), down(one) - down(row))));
   const radius = radiusOf(row);
-  return strip({ steps, x: across(row), y: down(row), half: Math.max(3.2 * radius, reach + 1.6 * radius), marked: family });
+  return strip({ steps, x: across(row), y: down(row), half: Math.max(3.2 * radius, reach + 1.6 * radius), marked: family, plane: planeOf(row) });
 }
 
 function stripOfMistake(k) {
@@ -88,5 +93,5 @@ function stripOfMistake(k) {
   for (let step = one; step <= Math.max(other, Math.min(one + 1, facts.steps - 1)); step++) steps.push(step);
   if (steps.length < 2 && one > 0) steps.unshift(one - 1);
   const half = Math.max(3.2 * meta.mark_radius_px, Math.hypot(ax - bx, ay - by) / 2 + 2 * meta.mark_radius_px);
-  return strip({ steps, x: (ax + bx) / 2, y: (ay + by) / 2, half, marked: [], mistake: k });
+  return strip({ steps, x: (ax + bx) / 2, y: (ay + by) / 2, half, marked: [], plane: -1, mistake: k });
 }

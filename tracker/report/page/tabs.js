@@ -41,7 +41,7 @@ function fillRun() {
   const written = (value) => (typeof value === "number" ? value.toLocaleString("en", { maximumFractionDigits: 6 }) : String(value));
   byId("panel-run").append(
     element("h2", { textContent: "Seconds" }), element("table", { className: "times" }, ...times),
-    element("h2", { textContent: "The answer" }), element("table", {}, ...rows(Object.entries(meta.run).map(([name, value]) => [name, written(value)]), "number")),
+    element("h2", { textContent: "The answer" }), element("table", {}, ...rows(Object.entries(meta.run).map(([name, value]) => [name.replaceAll("_", " "), written(value)]), "number")),
     element("h2", { textContent: "Counts" }), element("table", {}, ...rows(Object.entries(meta.counts).map(([name, value]) => [name.replaceAll("_", " "), written(value)]), "number")),
     element("h2", { textContent: "Config" }), element("pre", { textContent: meta.config, tabIndex: 0 }),
     element("h2", { textContent: "Versions" }), element("table", {}, ...rows(Object.entries(meta.versions))),
