@@ -38,6 +38,7 @@ bench: $(VENV)/dev.installed  ## timed comparisons; minutes
 	$(BIN)/python benchmarks/tokens.py
 	$(BIN)/python benchmarks/transformer.py
 	$(BIN)/python benchmarks/inference.py
+	$(BIN)/python benchmarks/report.py
 
 pictures: $(VENV)/dev.installed  ## the pictures of the documentation, by the commands themselves; needs Chromium
 	rm -rf results/pictures

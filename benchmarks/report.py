@@ -1,7 +1,7 @@
 """The report: how large, how long to make, and how soon a browser shows it.
 
-For the HeLa sample (TRACK_DATA) and for a simulated result of 100,000 points, whose lineage is the simulation's own: what
-is timed is the report, not the tracking. First paint and "drawn" (everything is there) are the browser's own times.
+For the HeLa sample (TRACK_DATA), and for a simulated result of 100,000 points, whose lineage is the simulation's own:
+what is timed is the report, not the tracking. First paint and "drawn" (all is there) are the browser's own times.
 """
 
 import json

@@ -72,6 +72,16 @@ def family_result(folder: Path) -> Path:
     return folder / "result"
 
 
+def write_volume(folder: Path) -> Path:
+    """The report of a simulated movie of 4 volumes, 14 planes each, in result/ of the folder."""
+    movie, result = folder / "movie", folder / "result"
+    sizes = ["--frames", 4, "--shape", "14,50,50", "--cells", 6, "--quiet"]
+    assert track("simulate", movie, "--seed", 1, *sizes) == 0
+    given = ["--images", movie / "01", "--segmentation", movie / "01_SEG", "--output", result]
+    assert track("run", *given, "--report", "--quiet") == 0
+    return result / "report.html"
+
+
 @contextmanager
 def browser(profile: Path, width: int = 1400, height: int = 900) -> Iterator[Any]:
     """Headless Chromium by selenium, or the test is skipped, saying why."""
@@ -97,12 +107,12 @@ def browser(profile: Path, width: int = 1400, height: int = 900) -> Iterator[Any
 class Page:
     """report.html opened from a file, with what the tests ask of it."""
 
-    def __init__(self, driver: Any, path: Path) -> None:
+    def __init__(self, driver: Any, path: Path, shown: str = "") -> None:
         """Open it and wait until it is drawn."""
         from selenium.webdriver.support.ui import WebDriverWait
 
         self.driver, self._wait = driver, WebDriverWait(driver, 60)
-        driver.get(path.resolve().as_uri())
+        driver.get(path.resolve().as_uri() + shown)
         self.until("document.documentElement.dataset.ready || !document.getElementById('problem').hidden")
         assert self.js("document.getElementById('problem').hidden"), self.text("#problem")
 

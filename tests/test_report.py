@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 from command_line import refused, track, tree
-from report_cases import family_result
+from report_cases import family_result, write_volume
 from scipy.ndimage import binary_fill_holes, label
 from skimage.draw import polygon
 
@@ -159,6 +159,20 @@ def test_what_does_not_fit_is_left_out_and_said(tmp_path: Path, monkeypatch: pyt
     assert 0 < len(arrays["x"]) <= 150 < meta["n_detections"]
     assert any(f"it holds {len(arrays['x'])} of" in note for note in meta["notes"])
     assert set(arrays["line_row"]) <= set(range(len(arrays["x"])))
+
+
+def test_volumes_are_shown_from_above_and_plane_by_plane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_volume(tmp_path)
+    meta, arrays = content(tmp_path / "result" / "report.html")
+    assert meta["planes"] == list(range(-1, 14))
+    assert any(note.startswith("Volumes are seen from above") for note in meta["notes"])
+    assert 'id="picture-3-13"' in (tmp_path / "result" / "report.html").read_text()
+    masks = tifffile.imread(tmp_path / "movie" / "01_SEG" / "mask003.tif")
+    rows = np.arange(arrays["start"][3], arrays["start"][4])
+    for plane in range(14):
+        there = {int(arrays["label"][row]) for row in arrays["line_row"][arrays["line_plane"] == plane] if row in rows}
+        assert there == set(np.unique(masks[plane]).tolist()) - {0}, plane
 
 
 def test_whole_lineages_are_chosen_with_errors_first(folder: Path) -> None:

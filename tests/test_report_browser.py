@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_line import track
-from report_cases import DATA, Page, browser, family_result
+from report_cases import DATA, Page, browser, family_result, write_volume
 
 HELA = DATA / "Fluo-N2DL-HeLa-02-t00-19"
 POINTS = DATA / "points" / "ascidian_Pm03.csv"
@@ -191,6 +191,23 @@ def test_tabs_tiles_and_help_are_reached_without_a_mouse(page: Page) -> None:
     assert page.js("document.getElementById('help').open")
     page.keys(Keys.ESCAPE)
     page.until("!document.getElementById('help').open")
+
+
+def test_the_address_opens_a_track_and_volumes_have_planes(page: Page, tmp_path: Path) -> None:
+    before = page.driver.current_url
+    path = write_volume(tmp_path)
+    other = Page(page.driver, path, "#t=2&track=3&tab=doubt")
+    assert other.js("[page.state.step, page.arrays.track_id[page.state.track], page.state.tab]") == [2, 3, "doubt"]
+    other.click("#above")
+    assert other.js("page.state.plane") == 7
+    assert other.text("#plane-value") == "z = 7"
+    rows = other.js("[...page.arrays.start].slice(2, 4)")
+    drawn = [other.js(f"page.pathOf({row}) !== null") for row in range(*rows)]
+    assert True in drawn
+    assert False in drawn  # some cells lie above or below
+    assert other.js("document.getElementById('axes-label').hidden")
+    assert other.errors() == []
+    Page(page.driver, Path(before.removeprefix("file://")))
 
 
 @pytest.mark.data

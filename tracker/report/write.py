@@ -25,7 +25,7 @@ from tracker.report.source import Source
 NAME = "report.html"
 SMALLEST_MB = 0.5
 _BYTES_PER_DETECTION = 26  # of arrays, as base64 of gzip
-_LINEAGE_SHARE, _LINE_SHARE = 0.3, 0.5
+_LINEAGE_SHARE, _POINTS_SHARE, _LINE_SHARE = 0.3, 0.85, 0.5  # of the file; points alone need no room for pictures
 _THINNINGS = (1, 2, 4, 8)
 _SLICED_VOXELS, _SLICES = 200_000_000, 1500
 
@@ -74,7 +74,8 @@ def _parts(source: Source, max_bytes: float, progress: Callable[[str], None]) ->
     """The text of the page."""
     lineage, found = source.lineage, source.lineage.detections
     wrong = np.empty(0, np.int64) if source.mistakes is None else source.mistakes.rows.ravel()
-    most = int(_LINEAGE_SHARE * max_bytes / _BYTES_PER_DETECTION)
+    share = _POINTS_SHARE if source.masks is None and source.images is None else _LINEAGE_SHARE
+    most = int(share * max_bytes / _BYTES_PER_DETECTION)
     shown = show(chosen_rows(lineage, source.margin, wrong, most), len(found))
     arrays = {**lineage_arrays(source, shown), **mistake_arrays(source, shown)}
     planes = _planes(source)

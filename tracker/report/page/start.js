@@ -36,4 +36,4 @@ start().catch((error) => {
   throw error;
 });
 
-window.pintrack = { meta, arrays, facts, state, view, families, choose, goTo, toScreenX, toScreenY, treeX, treeY, across, down };
+window.pintrack = { meta, arrays, facts, state, view, families, choose, goTo, toScreenX, toScreenY, treeX, treeY, across, down, pathOf };

@@ -81,5 +81,5 @@ function lookAtPlace(x, y, zoom = 0) {
 // Bring a detection into the middle, near enough to see it and its neighbours.
 function lookAt(row) {
   const wanted = Math.min(view.width, view.height) / (14 * radiusOf(row));
-  lookAtPlace(across(row), down(row), Math.max(fittingZoom(), Math.min(wanted, 3 * fittingZoom())));
+  lookAtPlace(across(row), down(row), Math.max(fittingZoom(), Math.min(wanted, 8 * fittingZoom())));
 }
