@@ -2,9 +2,11 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Debian packages that some tests need; without them these tests are skipped, saying so.
+SYSTEM_PACKAGES := chromium chromium-driver
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench pictures system-packages clean
 
 demo: $(VENV)/demo.installed  ## set-up, then the main job on a real movie and on a simulated one
 	$(BIN)/track run configs/hela.toml --overwrite --plot
@@ -36,6 +38,25 @@ bench: $(VENV)/dev.installed  ## timed comparisons; minutes
 	$(BIN)/python benchmarks/tokens.py
 	$(BIN)/python benchmarks/transformer.py
 	$(BIN)/python benchmarks/inference.py
+	$(BIN)/python benchmarks/report.py
+
+pictures: $(VENV)/dev.installed  ## the pictures of the documentation, by the commands themselves; needs Chromium
+	rm -rf results/pictures
+	$(BIN)/track simulate results/pictures/movie --seed 1
+	$(BIN)/track run --images results/pictures/movie/01 --segmentation results/pictures/movie/01_SEG \
+		--truth results/pictures/movie/01_GT/TRA --output results/pictures/result --plot --report
+	cp results/pictures/result/overview.png docs/overview.png
+	chromium --headless=new --no-sandbox --disable-gpu --hide-scrollbars --no-first-run --disable-sync \
+		--user-data-dir=results/pictures/profile --window-size=1440,900 --virtual-time-budget=6000 \
+		--run-all-compositor-stages-before-draw --screenshot=results/pictures/report.png \
+		"file://$(CURDIR)/results/pictures/result/report.html#t=18&track=57"
+	$(BIN)/python -c 'from PIL import Image; Image.open("results/pictures/report.png").convert("RGB").quantize(256, 2, dither=0).save("docs/report.png", optimize=True)'
+
+system-packages:  ## what tests want from the system, where we may install it
+	@if [ "$$(id -u)" != 0 ]; then echo "not root: $(SYSTEM_PACKAGES) are not installed, tests that need them skip"; \
+	elif ! command -v apt-get >/dev/null; then echo "no apt-get: $(SYSTEM_PACKAGES) are not installed, tests that need them skip"; \
+	elif apt-get -qq update && apt-get -qq install -y --no-install-recommends $(SYSTEM_PACKAGES) >/dev/null; then :; \
+	else echo "apt-get failed: $(SYSTEM_PACKAGES) are not installed, tests that need them skip"; fi
 
 clean:
 	rm -rf $(VENV) results

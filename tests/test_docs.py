@@ -42,6 +42,24 @@ def test_readme_commands_run(
         assert main(["run", "readme.toml", "--output", "readme"]) == 0, capsys.readouterr().err
 
 
+def test_the_commands_of_the_tutorial_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("traccuracy")
+    monkeypatch.chdir(tmp_path)
+    commands = [line for block in blocks(ROOT / "docs" / "tutorial.md", "sh") for line in block.splitlines()]
+    done = set()
+    for command in commands:
+        program, *arguments = shlex.split(command)
+        assert program == "track"
+        assert main(arguments) == 0, f"{command}: {capsys.readouterr().err}"
+        done.add(arguments[0])
+    assert done >= {"simulate", "init", "check", "run", "evaluate", "suggest", "pins"}
+    for name in ("result/report.html", "proofread/report.html", "final/tracks.csv", "next.csv", "all.csv"):
+        assert (tmp_path / name).is_file(), name
+    assert len(list((tmp_path / "crops").glob("*.png"))) == 10
+
+
 def test_the_commands_of_auto_run(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -19,6 +19,7 @@ from tracker.errors import MissingExtraError, TruthError, first_five
 from tracker.io.movie import Movie
 from tracker.lineage import Lineage, make_lineage
 from tracker.matching import Matching, match_objects
+from tracker.mistakes import Mistakes, find_mistakes, in_rows_of
 from tracker.truth import Truth, contract
 
 if TYPE_CHECKING:
@@ -80,7 +81,19 @@ def evaluate(
     matcher: str = "auto",
     max_distance: float | None = None,
 ) -> Metrics:
-    """Compare a lineage with the ground truth.
+    """Compare a lineage with the ground truth: the metrics of `compare`, which says the rest."""
+    return compare(prediction, truth, masks=masks, matcher=matcher, max_distance=max_distance)[0]
+
+
+def compare(
+    prediction: Lineage,
+    truth: Truth,
+    *,
+    masks: Movie | None = None,
+    matcher: str = "auto",
+    max_distance: float | None = None,
+) -> tuple[Metrics, Mistakes]:
+    """Compare a lineage with the ground truth: how well they agree, and every error with its place.
 
     masks: in which the labels of `prediction.detections` lie; None for points.
     matcher, max_distance: see `tracker.matching.match_objects`. Where the rule of the Cell Tracking Challenge gives one
@@ -94,6 +107,7 @@ def evaluate(
     """
     require_traccuracy()
     notes: list[str] = []
+    original = prediction.detections
     prediction, truth = _same_frames(prediction, truth, notes)
     if not len(truth):
         raise TruthError(f"the ground truth {truth.name} has no object in the frames of the result")
@@ -107,7 +121,7 @@ def evaluate(
             f"{shared} true objects share a detection with another one; divisions and complete tracks "
             "leave it to the one with the largest overlap"
         )
-    results, heard = _run_metrics(prediction, truth, matching, single)
+    results, heard, mistakes = _run_metrics(prediction, truth, matching, single)
     notes.extend([*truth.warnings, *heard])
     details = results | {
         "matching": {
@@ -127,7 +141,7 @@ def evaluate(
             "truth_gaps": truth.n_gaps,
         },
     }
-    return _summarise(_without_nan(details), notes)
+    return _summarise(_without_nan(details), notes), in_rows_of(mistakes, prediction.detections, original)
 
 
 def _summarise(details: dict[str, Any], notes: list[str]) -> Metrics:
@@ -185,18 +199,18 @@ def _same_frames(prediction: Lineage, truth: Truth, notes: list[str]) -> tuple[L
 
 def _run_metrics(
     prediction: Lineage, truth: Truth, matching: Matching, single: Matching
-) -> tuple[dict[str, Any], list[str]]:
-    """Results of traccuracy by metric, and the warnings it gave."""
+) -> tuple[dict[str, Any], list[str], Mistakes]:
+    """Results of traccuracy by metric, the warnings it gave, and the errors it marked."""
     with _quiet() as heard:
         from traccuracy.metrics import CompleteTracks, CTCMetrics, DivisionMetrics
 
         results: dict[str, Any] = {"traccuracy": version("traccuracy")}
-        results["CTCMetrics"] = CTCMetrics().compute(_matched(prediction, truth, matching)).results
-        matched = _matched(prediction, truth, single)
-        results["DivisionMetrics"] = DivisionMetrics(max_frame_buffer=MAX_FRAME_BUFFER).compute(matched).results
-        results["CompleteTracks"] = CompleteTracks().compute(matched).results
+        whole, one_to_one = _matched(prediction, truth, matching), _matched(prediction, truth, single)
+        results["CTCMetrics"] = CTCMetrics().compute(whole).results
+        results["DivisionMetrics"] = DivisionMetrics(max_frame_buffer=MAX_FRAME_BUFFER).compute(one_to_one).results
+        results["CompleteTracks"] = CompleteTracks().compute(one_to_one).results
     results["CHOTAMetric"] = {"CHOTA": chota(prediction, truth.to_lineage(), matching.rows)}
-    return results, heard
+    return results, heard, find_mistakes(whole, one_to_one, prediction, truth, matching.rows)
 
 
 def _matched(prediction: Lineage, truth: Truth, matching: Matching) -> "Matched":

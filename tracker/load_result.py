@@ -1,6 +1,7 @@
 """Read a result back: the folder that a run leaves, or any other lineage on disk."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,19 @@ class LoadedResult:
     masks: Movie | None
 
 
+@dataclass(frozen=True)
+class LoadedRun:
+    """What a run left. lineage: its selected detections, with the input's own labels.
+
+    masks: of its ctc folder, which hold `ctc_labels`; None for points.
+    columns: (N,) each, the further columns of tracks.csv, `margin` among them; NaN where the file has an empty cell.
+    """
+
+    lineage: Lineage
+    masks: Movie | None
+    columns: Mapping[str, NDArray[np.float64]]
+
+
 def load_result(path: Path | str) -> LoadedResult:
     """Read the result folder of a run (tracks.csv, and ctc/ where there were masks), or what `read_truth` reads.
 
@@ -40,8 +54,9 @@ def load_result(path: Path | str) -> LoadedResult:
             raise InputError(f"a result needs its tracks.csv; {folder} has none. Read {folder / 'ctc'} instead")
         truth = read_truth(folder)
         return LoadedResult(truth.to_lineage(), truth.masks)
-    found = _load_run(folder)
-    return found if found.masks is None else replace(found, lineage=_with_ctc_labels(found.lineage))
+    found = load_run(folder)
+    lineage = found.lineage if found.masks is None else with_ctc_labels(found.lineage)
+    return LoadedResult(lineage, found.masks)
 
 
 def load_tracks(path: Path | str) -> Lineage:
@@ -49,14 +64,17 @@ def load_tracks(path: Path | str) -> Lineage:
 
     Raises InputError when files are missing or do not fit each other.
     """
+    return load_run(path).lineage
+
+
+def load_run(path: Path | str) -> LoadedRun:
+    """Read the result folder of a run, with the input's own labels; frames as in `load_result`.
+
+    Raises InputError when files are missing or do not fit each other.
+    """
     folder = Path(path)
     if not (folder / "tracks.csv").is_file():
         raise InputError(f"there is no tracks.csv in {folder}. Give the folder that `track run` wrote")
-    return _load_run(folder).lineage
-
-
-def _load_run(folder: Path) -> LoadedResult:
-    """A run's lineage with the input's own labels, and the masks of its ctc folder, which have others."""
     data = report_of_run(folder).get("config", {}).get("data", {})
     table = read_tracks_csv(folder / "tracks.csv")
     ndim = table.position.shape[1]
@@ -72,7 +90,7 @@ def _load_run(folder: Path) -> LoadedResult:
         image_shape=None if masks is None else masks.shape,
     )
     lineage = make_lineage(detections, np.ones(len(detections), bool), _links(table, folder / "tracks.csv"))
-    return LoadedResult(lineage, masks)
+    return LoadedRun(lineage, masks, table.columns)
 
 
 def report_of_run(folder: Path) -> dict[str, Any]:
@@ -109,7 +127,7 @@ def _links(table: TracksTable, path: Path) -> NDArray[np.int64]:
     return np.column_stack([parent, child])
 
 
-def _with_ctc_labels(lineage: Lineage) -> Lineage:
+def with_ctc_labels(lineage: Lineage) -> Lineage:
     """The same lineage with the labels of its ctc folder, sorted by them."""
     found, label = lineage.detections, ctc_labels(lineage)
     order = np.lexsort((label, found.frame))

@@ -37,6 +37,7 @@ def run(
     pins: Annotated[list[Path] | None, typer.Option("--pins", help="Another file of pins. Repeatable.")] = None,
     result: Annotated[Path | None, typer.Option("--output", "-o", help="Result folder.")] = None,
     plot: Annotated[bool, typer.Option("--plot", help="Also write overview.png.")] = False,
+    report: Annotated[bool, typer.Option("--report", help="Also write report.html, as `track report` does.")] = False,
     explain: Annotated[
         list[str] | None,
         typer.Option("--explain", metavar="T:LABEL", help="Print the bill of a detection, such as 5:31. Repeatable."),
@@ -79,17 +80,23 @@ def run(
         loaded = with_pins(loaded, pins)
     with progress(quiet or as_json) as say:
         done = run_pipeline(loaded, overwrite=overwrite, plot=plot, explained=explained, progress=say)
-    written = loaded.path(loaded.output.path)
+        written = loaded.path(loaded.output.path)
+        if report:
+            from tracker.report.source import open_result
+            from tracker.report.write import write_report
+
+            say("writing the report")
+            write_report(open_result(written), progress=say)
     if beside is not None:
         try:
             write_config(loaded, beside, title="Written by track run; `track run` this file to repeat it.")
         except OutputError as error:
             raise OutputError(f"the result is complete in {written}, but {error}") from error
     if as_json:
-        report = json.loads((written / "run.json").read_text(encoding="utf-8"))
+        content = json.loads((written / "run.json").read_text(encoding="utf-8"))
         metrics = {} if done.metrics is None else {"metrics": done.metrics}
         bills = {"explain": [bill_as_json(bill) for bill in done.bills]} if explained else {}
-        print_json({**report, **metrics, **bills})
+        print_json({**content, **metrics, **bills})
     elif not quiet:
         for note in done.report["notes"]:
             tell("note:", note, "yellow")

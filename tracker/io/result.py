@@ -27,6 +27,8 @@ from tracker.io.write_ctc import write_ctc
 from tracker.io.write_geff import write_geff
 from tracker.lineage import Lineage
 
+# What is made of a result later, and tells of that one alone: it is not carried over into the next.
+_MADE_OF_IT = frozenset({"report.html"})
 _TAKEN = frozenset({"id", "t", "z", "y", "x", "label", "track_id", "parent_id", "lineage_id", "ctc_label"})
 
 
@@ -105,7 +107,8 @@ def write_result(
     report: what run.json holds, or a function that says so once all else is written. A key `files` is added, naming
         all that was written; NaN and infinity become null.
     extra_files: name -> function that writes the file at the path it is given.
-    overwrite: replace an earlier result. Files in it that no run wrote (notes, pins) are moved into the new one.
+    overwrite: replace an earlier result. Files in it that no run wrote (notes, pins) are moved into the new one; its
+        report.html goes.
 
     Raises OutputError when the folder may not be used (see `refuse_existing`) or the system refuses to write: disk
     full, no permission. Then, and after any other exception, everything is as it was before.
@@ -200,7 +203,7 @@ def _swap(new: Path, folder: Path, old: Path) -> None:
 
 def _foreign(old: Path, written: set[str]) -> list[str]:
     """Names in an earlier result that no run wrote: its run.json does not list them, and nor do we write them."""
-    held = set(os.listdir(old)) - written
+    held = set(os.listdir(old)) - written - _MADE_OF_IT
     if not held:
         return []
     try:

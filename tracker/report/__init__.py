@@ -1,0 +1,1 @@
+"""report.html: a result to look at, in one file that opens anywhere."""
