@@ -12,9 +12,7 @@ from tracker import plot
 from tracker.detections import Detections
 from tracker.errors import MissingExtraError
 from tracker.lineage import Lineage, make_lineage
-from tracker.plot import lineage_colors, plot_overview, track_colors
-
-GREY = pytest.approx([track_colors(np.array([0]))[0, 0]] * 3, abs=1e-3)
+from tracker.plot import plot_overview
 
 
 def chains(*tracks: int, ndim: int = 2) -> Lineage:
@@ -43,26 +41,6 @@ def size(path: Path) -> tuple[int, int]:
     header = path.read_bytes()[:24]
     assert header[:8] == b"\x89PNG\r\n\x1a\n"
     return int.from_bytes(header[16:20]), int.from_bytes(header[20:24])
-
-
-def test_track_colors_are_fixed_and_tell_neighbours_apart() -> None:
-    colors = track_colors(np.arange(200))
-    assert colors.shape == (200, 3)
-    assert colors.min() >= 0
-    assert colors.max() <= 1
-    assert colors[0].tolist() == GREY
-    np.testing.assert_array_equal(track_colors(np.array([7, 3])), colors[[7, 3]])
-    assert np.linalg.norm(np.diff(colors[1:], axis=0), axis=1).min() > 0.3
-
-
-def test_relatives_have_related_colors() -> None:
-    colors = lineage_colors(family())
-    np.testing.assert_allclose(colors[:2], track_colors(np.array([1, 2])), atol=1e-12)
-    assert colors[6].tolist() == GREY
-    near = [np.linalg.norm(colors[a] - colors[b]) for a, b in ((0, 2), (0, 3), (2, 4), (2, 5))]
-    assert min(near) > 0.02
-    assert max(near) < 0.3
-    assert np.linalg.norm(colors[0] - colors[1]) > 0.5
 
 
 def test_a_parent_stands_midway_above_its_children() -> None:

@@ -106,6 +106,14 @@ def lineage_ids(lineage: Lineage) -> NDArray[np.int64]:
     return _number_runs(lineage.selected, lineage.parent)
 
 
+def track_parents(lineage: Lineage) -> NDArray[np.int64]:
+    """(T,) of the tracks 1 .. T in turn, the id of the track that divided into it; 0 where there is none."""
+    rows = np.flatnonzero(lineage.selected)
+    first = rows[np.unique(lineage.track_id[rows], return_index=True)[1]]
+    above = lineage.parent[first]
+    return np.where(above >= 0, lineage.track_id[np.maximum(above, 0)], 0)
+
+
 def _number_runs(selected: NDArray[np.bool_], previous: NDArray[np.int64]) -> NDArray[np.int64]:
     """Number the trees that `previous` (a smaller row, or -1 where a tree begins) makes of the selected rows."""
     head = np.where(previous >= 0, previous, np.arange(len(previous)))

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from tracker.errors import MissingExtraError
 from tracker.io.movie import Movie
 from tracker.io.write_ctc import relabel
-from tracker.lineage import Lineage, lineage_ids
+from tracker.lineage import Lineage, lineage_ids, track_parents
+from tracker.track_colours import colour_table
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-_GOLDEN = (np.sqrt(5) - 1) / 2
 _DARK, _PANEL, _INK, _FAINT = "#10141b", "#171d27", "#e6eaf0", "#8a94a3"
 _WIDTH_PX, _HEIGHT_PX, _EDGE_PX = 1600, 900, 24
 _TAIL_STEPS = 8
@@ -24,37 +24,9 @@ _MAX_COLUMNS = 100
 _MAX_SIDE_PX = 1400
 
 
-def track_colors(number: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(n, 3) RGB in 0..1 for track or lineage numbers: hue = number * golden ratio; grey for 0."""
-    return _rgb(np.asarray(number, np.int64) * _GOLDEN, np.where(np.asarray(number) > 0, 0.135, 0.0))
-
-
-def lineage_colors(lineage: Lineage) -> NDArray[np.float64]:
-    """(N, 3) RGB per detection: a hue per lineage, its tracks close by; at a division the children part a little."""
-    table = _tracks(lineage)
-    hue = table.lineage * _GOLDEN
-    turn = np.zeros(len(hue))
-    for generation in range(1, int(table.generation.max(initial=0)) + 1):
-        born = np.flatnonzero(table.generation == generation)
-        turn[born] = turn[table.parent[born]] + table.side[born] * 0.055 * 0.75 ** (generation - 1)
-    colors = np.concatenate([track_colors(np.zeros(1, np.int64)), _rgb(hue + turn, np.full(len(hue), 0.135))])
-    return colors[lineage.track_id]
-
-
-def _rgb(hue: NDArray[np.float64], chroma: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Colours of one lightness: OKLCH (0.76, chroma, hue turns) to sRGB, clipped."""
-    a, b = chroma * np.cos(2 * np.pi * hue), chroma * np.sin(2 * np.pi * hue)
-    to_lms = np.array([[0.3963377774, 0.2158037573], [-0.1055613458, -0.0638541728], [-0.0894841775, -1.2914855480]])
-    lms = (0.76 + np.stack([a, b], axis=-1) @ to_lms.T) ** 3
-    to_rgb = np.array(
-        [
-            [4.0767416621, -3.3077115913, 0.2309699292],
-            [-1.2684380046, 2.6097574011, -0.3413193965],
-            [-0.0041960863, -0.7034186147, 1.7076147010],
-        ]
-    )
-    linear = np.clip(lms @ to_rgb.T, 0, 1)
-    return np.asarray(np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055))
+def lineage_colours(lineage: Lineage) -> NDArray[np.float64]:
+    """(N, 3) RGB in 0..1 per detection, by its track; grey where it has none."""
+    return colour_table(track_parents(lineage))[lineage.track_id]
 
 
 def require_matplotlib() -> None:
@@ -77,7 +49,7 @@ def plot_overview(path: Path, lineage: Lineage, masks: Movie | None, images: Mov
 
     figure = Figure(figsize=(_WIDTH_PX / 100, _HEIGHT_PX / 100), dpi=100, facecolor=_DARK)
     FigureCanvasAgg(figure)
-    colors = lineage_colors(lineage)
+    colors = lineage_colours(lineage)
     found = lineage.detections
     figure.text(
         _EDGE_PX / _WIDTH_PX,
@@ -216,8 +188,7 @@ def _tracks(lineage: Lineage) -> _Tracks:
     number = lineage.track_id[rows]
     first = rows[np.unique(number, return_index=True)[1]]
     last = rows[::-1][np.unique(number[::-1], return_index=True)[1]]
-    above = lineage.parent[first]
-    parent = np.where(above >= 0, lineage.track_id[np.maximum(above, 0)] - 1, -1)
+    parent = track_parents(lineage) - 1
     side = np.zeros(len(first), np.int64)
     for sign, child in ((-1, lineage.divisions[:, 1]), (1, lineage.divisions[:, 2])):
         side[lineage.track_id[child] - 1] = sign
