@@ -9,6 +9,9 @@ from tracker.cli.common import Quiet, Set, Verbose, configure, output, progress
 from tracker.config import load_config
 from tracker.errors import ConfigError
 from tracker.suggest import ORDERS, Order
+from tracker.view.display import require_viewer
+from tracker.view.pin_file import default_pins
+from tracker.view.proofreading import Proofreading
 
 
 def view(
@@ -31,15 +34,8 @@ def view(
         raise ConfigError(f"--order must be one of {', '.join(ORDERS)}, found {order!r}")
     chosen: Order = order
     loaded = load_config(config, settings)
-    target = pins
-    if target is None:
-        named = loaded.annotations.pins
-        target = loaded.path(named[-1]) if named else config.with_name(f"{config.stem}_pins.csv")
-    from tracker.view.display import require_viewer
-
+    target = default_pins(loaded, config) if pins is None else pins
     require_viewer()
-    from tracker.view.proofreading import Proofreading
-
     with progress(quiet) as say:
         opened = Proofreading(loaded, target, order=chosen, progress=say)
         say("opening the window")

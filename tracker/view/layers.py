@@ -12,6 +12,7 @@ from tracker.view.proofreading import Proofreading
 from tracker.view.ways import Way, key_of
 
 LARGEST, SMALLEST = 0.55, 0.12  # of the distance between neighbours: diameter of the most and the least doubtful
+WAYS_NAMED = 4  # the first ways out, whose costs stand in the picture
 WAYS_SHOWN = 9  # of each side: as many as there are keys
 
 
@@ -98,15 +99,18 @@ def ways_layer(opened: Proofreading) -> WaysLayer:
     said: dict[int, list[str]] = {}
     for way in shown_ways(opened.ways):
         number += way.side == "out"
+        told = way.chosen or bool(way.pin) or way == opened.way
+        if not told and (way.side == "into" or number > WAYS_NAMED):
+            continue
         colour = _colour(way, way == opened.way)
         for row in way.rows[:1] if way.side == "into" else way.rows:
             lines.append([start, found.position[row] - start])
             colours.append(colour)
-            name = str(number) if way.side == "out" else "from"
-            said.setdefault(row, []).append(f"{name}: {difference(way)}")
+            if way.side == "out":
+                said.setdefault(row, []).append(f"{number}: {difference(way)}")
     for row, lines_of_row in said.items():
         places.append(found.position[row])
-        texts.append("\n".join(lines_of_row[:3]))
+        texts.append("  ".join(lines_of_row))
     shape = (-1, 2, found.ndim)
     return WaysLayer(
         np.array(lines, float).reshape(shape),

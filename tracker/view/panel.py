@@ -111,7 +111,7 @@ class Panel(QWidget):
                 item.setForeground(QBrush(QColor(_RED)))
             self.ways.addItem(item)
         branches = lineage_tree(opened.lineage, opened.track, row)
-        self.tree.show_tree(branches, found.step, window._rgba, row, len(found.frames))
+        self.tree.show_tree(branches, found.step, window.stack.rgba, row, len(found.frames))
 
     def show_pins(self) -> None:
         """The pins of the file, then those of other files."""
@@ -144,7 +144,7 @@ class Panel(QWidget):
 
     def _highlight(self, item: QListWidgetItem) -> None:
         self._window.opened.highlight = int(item.data(Qt.ItemDataRole.UserRole))
-        self._window._show_selection()
+        self._window.show_selection()
 
     def _picked_pin(self) -> int:
         return int(self.pins.currentRow())

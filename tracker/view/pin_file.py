@@ -5,6 +5,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 
+from tracker.config import Config
 from tracker.errors import OutputError
 from tracker.file_lock import locked
 from tracker.pin_table import PinRow, pin_table
@@ -13,6 +14,12 @@ from tracker.view.history import Step
 from tracker.view.journal import Kept, append_event, begin_journal, journal_of, read_journal
 
 _OTHER_VIEWER_S = 0.5
+
+
+def default_pins(config: Config, place: Path) -> Path:
+    """Where pins go unless told otherwise: the last file of the config at `place`, else NAME_pins.csv beside it."""
+    named = config.annotations.pins
+    return config.path(named[-1]) if named else place.with_name(f"{place.stem}_pins.csv")
 
 
 class PinFile:

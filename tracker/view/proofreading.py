@@ -34,9 +34,10 @@ Progress = Callable[[str], None]
 class Update:
     """What a step changed. rows: (K,) detections of all tracks that changed.   links: (L, 2) rows of links, old or new.
 
-    seconds: from asking to knowing.
+    step: what was done.   seconds: from asking to knowing.
     """
 
+    step: Step
     change: Change
     rows: NDArray[np.int64]
     links: NDArray[np.int64]
@@ -226,7 +227,7 @@ class Proofreading:
         self.track = follow_tracks(old, self.lineage, self._largest_track)
         self._largest_track = max(self._largest_track, int(self.track.max(initial=0)))
         rows, links = self._touched(change, before, old)
-        return Update(change, rows, links, time.perf_counter() - start)
+        return Update(step, change, rows, links, time.perf_counter() - start)
 
     def _solve(self, step: Step) -> Change:
         session = self.session

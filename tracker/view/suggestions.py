@@ -25,7 +25,7 @@ class Suggestions:
 
     def __init__(self, session: Session, *, order: Order = "diverse", batch: int = BATCH) -> None:
         """Nothing is measured yet: call `rank`."""
-        self._session, self._order, self._batch = session, order, batch
+        self._session, self.order, self._batch = session, order, batch
         count = len(session.inputs.detections)
         self.out, self.into = np.full(count, np.inf), np.full(count, np.inf)
         self.exact = np.zeros(count, bool)
@@ -53,7 +53,7 @@ class Suggestions:
         graph, _, _ = self._session.program
         found = suggest(
             lineage, graph, Margins(self.out, self.into), None,
-            order=self._order, budget=self._batch, known=answered(self._session),
+            order=self.order, budget=self._batch, known=answered(self._session),
         )  # fmt: skip
         self._queue, self._place = found.rows.tolist(), -1
 

@@ -30,7 +30,9 @@ def lineage_tree(lineage: Lineage, track: NDArray[np.int64], row: int) -> list[B
     root = int(track[row])
     while root in mother_of:
         root = mother_of[root]
-    order, place, leaves = [], {}, 0
+    order: list[int] = []
+    place: dict[int, float] = {}
+    leaves = 0
     stack = [(root, False)]
     while stack:
         number, done = stack.pop()

@@ -35,7 +35,12 @@ class TreeWidget(QWidget):
         return QSize(260, 220)
 
     def show_tree(
-        self, branches: list[Branch], step_of: NDArray[np.int64], rgba: NDArray[np.float64], selection: int, n_steps: int
+        self,
+        branches: list[Branch],
+        step_of: NDArray[np.int64],
+        rgba: NDArray[np.float64],
+        selection: int,
+        n_steps: int,
     ) -> None:
         """step_of: (N,) step of each detection.   rgba: (T + 1, 4) colours of tracks."""
         self._branches, self._step_of, self._rgba = branches, step_of, rgba
