@@ -1,10 +1,10 @@
 """The viewer: from a key to new tracks on the screen, and what thirty keys mend.
 
-python benchmarks/viewer.py     HeLa t 0-19, attrackt preset; needs a display (or: xvfb-run -a python benchmarks/viewer.py)
+xvfb-run -a python benchmarks/viewer.py     HeLa t 0-19, attrackt preset; without xvfb-run on a desktop
 
-Keys are real events on the canvas of a shown window. A key is over when the canvas was drawn again after it with the new
-lineage. The scripted annotator knows the truth, presses N once, and then one key per suggestion: the number of the right
-way, or E where the cell has no children; N where the right way has no number.
+Keys are real events on the canvas of a shown window. A key is over when the canvas was drawn again after it, with the
+new lineage. The scripted annotator knows the truth, and presses one key per suggestion: the number of the right way,
+or E where the cell has no children; N where the right way has no number.
 """
 
 import tempfile
@@ -46,7 +46,7 @@ def wait_for_drawing(window: Window) -> None:
 
 
 def timed_keys(window: Window) -> tuple[np.ndarray, np.ndarray]:
-    """(K,) seconds from a key to the drawing after it, and of that to the new lineage, for pins that change something."""
+    """(K,) seconds from a key to the drawing after it, and the share of solving, for links that are forbidden."""
     rng = np.random.default_rng(0)
     opened = window.opened
     total, solving = [], []

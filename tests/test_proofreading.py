@@ -45,7 +45,7 @@ def same(one: Proofreading, other: Proofreading) -> None:
 
 def test_a_pin_moves_the_optimum_and_undo_moves_it_back(folder: Path, tmp_path: Path) -> None:
     opened = open_cells(folder, tmp_path / "pins.csv")
-    before, objective = links_of(opened.lineage), opened.session.objective
+    before, objective, tracks = links_of(opened.lineage), opened.session.objective, opened.track
     pin = forbid_chosen(opened)
     after = links_of(opened.lineage)
     assert opened.pins == [pin]
@@ -54,6 +54,7 @@ def test_a_pin_moves_the_optimum_and_undo_moves_it_back(folder: Path, tmp_path: 
     assert opened.undo() is not None
     assert links_of(opened.lineage) == before
     assert opened.session.objective == pytest.approx(objective)
+    assert opened.track.tolist() == tracks.tolist()
     assert opened.pins == []
     assert opened.redo() is not None
     assert links_of(opened.lineage) == after

@@ -32,6 +32,18 @@ def test_equal_parts_and_numbers_that_were_used():
     assert follow_tracks(before, cut, used=7)[[0, 3, 6, 9]].tolist() == [1, 1, 8, 8]
 
 
+def test_what_comes_back_has_its_number_again():
+    whole, cut = lineage(STRAIGHT), lineage([link for link in STRAIGHT if link != (3, 6)])
+    remembered = np.zeros(12, np.int64)
+    start = follow_tracks(cut.track_id, cut, remembered=remembered)
+    joined = follow_tracks(start, whole, used=4, remembered=remembered)
+    other = follow_tracks(joined, lineage([link for link in STRAIGHT if link != (4, 7)]), 4, remembered)
+    assert other[[1, 4, 7, 10]].tolist() == [2, 2, 5, 5]
+    both = [link for link in STRAIGHT if link not in ((3, 6), (4, 7))]
+    again = follow_tracks(other, lineage(both), 5, remembered)
+    assert again.tolist() == [1, 2, 3, 1, 2, 3, 4, 5, 3, 4, 5, 3]
+
+
 def test_swapped_and_rejected():
     before = lineage(STRAIGHT).track_id
     swapped = [link for link in STRAIGHT if link not in ((6, 9), (7, 10))] + [(6, 10), (7, 9)]

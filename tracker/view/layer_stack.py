@@ -66,7 +66,7 @@ class LayerStack:
             colormaps_dict={"track_id": _ColourOfTrack(self.rgba)},
         )  # fmt: skip
         rings: dict[str, Any] = {
-            "ndim": ndim, "face_color": "transparent", "out_of_slice_display": ndim == 3,
+            "ndim": ndim, "face_color": "transparent",
             "border_width_is_relative": False,
         }  # fmt: skip
         nowhere = np.empty((0, ndim))

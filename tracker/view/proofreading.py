@@ -74,6 +74,8 @@ class Proofreading:
             self._resume()
             self.lineage = self.session.lineage
             self.track = self.lineage.track_id.copy()
+            self._remembered = np.zeros(len(self.track), np.int64)
+            follow_tracks(self.track, self.lineage, remembered=self._remembered)
             self._largest_track = int(self.track.max(initial=0))
             self.selection, self.highlight = -1, 0
             self.targets: list[int] = []
@@ -224,7 +226,7 @@ class Proofreading:
         self.lineage, self._ways = self.session.lineage, None
         self.highlight = 0
         old = self.track
-        self.track = follow_tracks(old, self.lineage, self._largest_track)
+        self.track = follow_tracks(old, self.lineage, self._largest_track, self._remembered)
         self._largest_track = max(self._largest_track, int(self.track.max(initial=0)))
         rows, links = self._touched(change, before, old)
         return Update(step, change, rows, links, time.perf_counter() - start)

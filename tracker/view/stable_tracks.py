@@ -6,12 +6,16 @@ from numpy.typing import NDArray
 from tracker.lineage import Lineage
 
 
-def follow_tracks(before: NDArray[np.int64], lineage: Lineage, used: int = 0) -> NDArray[np.int64]:
+def follow_tracks(
+    before: NDArray[np.int64], lineage: Lineage, used: int = 0, remembered: NDArray[np.int64] | None = None
+) -> NDArray[np.int64]:
     """(N,) number of each detection's track in `lineage`, 0 where it is not selected.
 
     before: (N,) the numbers so far.   used: the largest number that any track ever had, where that is more.
+    remembered: (N,) the number that the track beginning at each detection had last, 0 for none; kept up to date here.
     A track takes over the number of the earlier track with which it shares most detections; where several share as
-    many, the one that begins earlier. A number goes to one track; a track that gets none has a new one.
+    many, the one that begins earlier. A number goes to one track; a track that gets none
+    has that which it had when it was there last, if that is free, or else a new one.
     """
     raw = lineage.track_id
     both = np.flatnonzero((raw > 0) & (before > 0))
@@ -29,9 +33,16 @@ def follow_tracks(before: NDArray[np.int64], lineage: Lineage, used: int = 0) ->
         if not given[track] and number not in taken:
             given[track] = number
             taken.add(number)
+    head = np.flatnonzero((raw > 0) & ((lineage.parent < 0) | (raw[lineage.parent] != raw)))
+    if remembered is not None:
+        for row in head[given[raw[head]] == 0].tolist():  # those that are new, few
+            if remembered[row] and remembered[row] not in given:
+                given[raw[row]] = remembered[row]
     new = np.flatnonzero(given[1:] == 0) + 1
     given[new] = max(used, int(before.max(initial=0))) + 1 + np.arange(len(new))
     given[0] = 0
+    if remembered is not None:
+        remembered[head] = given[raw[head]]
     return given[raw]
 
 
