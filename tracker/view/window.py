@@ -124,7 +124,7 @@ class Window:
         else:
             count = len(self.opened.pins)
             more = f"; {len(others)} rows of others in it are heeded when you open it again" if others else ""
-            self.say(f"saved {count} pin{'s' * (count != 1)} to {self.opened.file.path}{more}")
+            self.say(f"saved {count} pin{'s' * (count != 1)} to {self.opened.file.path.name}{more}")
         self.panel.show_file()
 
     # What happens then ---------------------------------------------------------------------------------------------
