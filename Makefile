@@ -2,9 +2,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+# Debian packages that some tests need; without them these tests are skipped, saying so.
+SYSTEM_PACKAGES := xvfb xauth libgl1 libegl1 libopengl0 libgl1-mesa-dri libglib2.0-0 libdbus-1-3 libfontconfig1 \
+	libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 \
+	libxcb-shape0 libxcb-sync1 libxcb-xfixes0 libxcb-xkb1
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench pictures view-picture system-packages clean
 
 demo: $(VENV)/demo.installed  ## set-up, then the main job on a real movie and on a simulated one
 	$(BIN)/track run configs/hela.toml --overwrite --plot
@@ -32,10 +36,25 @@ bench: $(VENV)/dev.installed  ## timed comparisons; minutes
 	$(BIN)/python benchmarks/annotations.py
 	$(BIN)/python benchmarks/session.py
 	$(BIN)/python benchmarks/pins.py
+	if command -v xvfb-run >/dev/null; then xvfb-run -a $(BIN)/python benchmarks/viewer.py; fi
 	$(BIN)/python benchmarks/tuning.py
 	$(BIN)/python benchmarks/tokens.py
 	$(BIN)/python benchmarks/transformer.py
 	$(BIN)/python benchmarks/inference.py
+
+pictures: view-picture
+
+view-picture: $(VENV)/dev.installed  ## the picture of docs/view.md; needs Xvfb
+	rm -rf results/view
+	$(BIN)/track simulate results/view/movie --seed 1
+	$(BIN)/track init results/view/movie --output results/view/config.toml
+	xvfb-run -a -s "-screen 0 1600x1000x24" $(BIN)/python benchmarks/view_picture.py results/view/config.toml docs/view.png
+
+system-packages:  ## what tests want from the system, where we may install it
+	@if [ "$$(id -u)" != 0 ]; then echo "not root: $(SYSTEM_PACKAGES) are not installed, tests that need them skip"; \
+	elif ! command -v apt-get >/dev/null; then echo "no apt-get: $(SYSTEM_PACKAGES) are not installed, tests that need them skip"; \
+	elif apt-get -qq update && apt-get -qq install -y --no-install-recommends $(SYSTEM_PACKAGES) >/dev/null; then :; \
+	else echo "apt-get failed: $(SYSTEM_PACKAGES) are not installed, tests that need them skip"; fi
 
 clean:
 	rm -rf $(VENV) results

@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import sys
 from pathlib import Path
 
 import pytest
@@ -56,7 +55,7 @@ def test_without_a_display(config: Path, monkeypatch: pytest.MonkeyPatch, capsys
 def test_what_is_wrong_with_the_input(
     config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(sys.modules["tracker.cli.view"], "require_viewer", lambda: None)
+    monkeypatch.setattr("tracker.cli.view.require_viewer", lambda: None)
     refused(
         capsys,
         "--order must be one of margin, confidence, combined, random, diverse, found 'best'",
