@@ -3,10 +3,13 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Debian packages that some tests need; without them these tests are skipped, saying so.
-SYSTEM_PACKAGES := chromium chromium-driver
+SYSTEM_PACKAGES := chromium chromium-driver \
+	xvfb xauth libgl1 libegl1 libopengl0 libgl1-mesa-dri libglib2.0-0 libdbus-1-3 libfontconfig1 \
+	libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 \
+	libxcb-shape0 libxcb-sync1 libxcb-xfixes0 libxcb-xkb1
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check bench pictures system-packages clean
+.PHONY: demo test check bench pictures report-pictures view-picture system-packages clean
 
 demo: $(VENV)/demo.installed  ## set-up, then the main job on a real movie and on a simulated one
 	$(BIN)/track run configs/hela.toml --overwrite --plot
@@ -34,13 +37,16 @@ bench: $(VENV)/dev.installed  ## timed comparisons; minutes
 	$(BIN)/python benchmarks/annotations.py
 	$(BIN)/python benchmarks/session.py
 	$(BIN)/python benchmarks/pins.py
+	if command -v xvfb-run >/dev/null; then xvfb-run -a $(BIN)/python benchmarks/viewer.py; fi
 	$(BIN)/python benchmarks/tuning.py
 	$(BIN)/python benchmarks/tokens.py
 	$(BIN)/python benchmarks/transformer.py
 	$(BIN)/python benchmarks/inference.py
 	$(BIN)/python benchmarks/report.py
 
-pictures: $(VENV)/dev.installed  ## the pictures of the documentation, by the commands themselves; needs Chromium
+pictures: report-pictures view-picture  ## the pictures of the documentation, by the commands themselves
+
+report-pictures: $(VENV)/dev.installed  ## those of README.md and docs/report.md; needs Chromium
 	rm -rf results/pictures
 	$(BIN)/track simulate results/pictures/movie --seed 1
 	$(BIN)/track run --images results/pictures/movie/01 --segmentation results/pictures/movie/01_SEG \
@@ -51,6 +57,12 @@ pictures: $(VENV)/dev.installed  ## the pictures of the documentation, by the co
 		--run-all-compositor-stages-before-draw --screenshot=results/pictures/report.png \
 		"file://$(CURDIR)/results/pictures/result/report.html#t=18&track=57"
 	$(BIN)/python -c 'from PIL import Image; Image.open("results/pictures/report.png").convert("RGB").quantize(256, 2, dither=0).save("docs/report.png", optimize=True)'
+
+view-picture: $(VENV)/dev.installed  ## the picture of docs/view.md; needs Xvfb
+	rm -rf results/view
+	$(BIN)/track simulate results/view/movie --seed 1
+	$(BIN)/track init results/view/movie --output results/view/config.toml
+	xvfb-run -a -s "-screen 0 1600x1000x24" $(BIN)/python benchmarks/view_picture.py results/view/config.toml docs/view.png
 
 system-packages:  ## what tests want from the system, where we may install it
 	@if [ "$$(id -u)" != 0 ]; then echo "not root: $(SYSTEM_PACKAGES) are not installed, tests that need them skip"; \

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -22,7 +23,7 @@ from tracker.open_candidates import OpenCandidates, demanded_by
 from tracker.pin_checks import ResolvedPins, resolve_pins
 from tracker.pin_table import PinRow, PinTable, join_pins, meaning, pin_table
 from tracker.pins import read_pins
-from tracker.prepare import context_of, measure, propose, read_inputs, solver_settings
+from tracker.prepare import Inputs, context_of, measure, propose, read_inputs, solver_settings
 
 _NAME = "session"  # what messages call the rows that came through `pin`
 
@@ -123,6 +124,29 @@ class Session:
         """The pins of the config and those since, in the order they came; those that wait for `solve` included."""
         return tuple(self._wish.table.row(row) for row in range(len(self._wish.table)))
 
+    @property
+    def inputs(self) -> Inputs:
+        """What was read: detections and movies."""
+        return self._inputs
+
+    @property
+    def costs(self) -> CostSettings:
+        """Terms (those of the preset spelt out) and constants, as they are wished for now."""
+        return self._wish.costs
+
+    @property
+    def program(self) -> tuple[CandidateGraph, TrackingProblem, NDArray[np.bool_]]:
+        """What was solved last, not to be changed: the candidates, the program with all pins in it, its optimum."""
+        resolver = self._solved.resolver
+        return self._solved.candidates.graph, resolver.problem, resolver.values
+
+    def dearer(self, choices: Sequence[tuple[int, int]]) -> NDArray[np.float64]:
+        """(K,) how much dearer the optimum of the last solve were under each choice (column, 0 or 1) alone; inf: none.
+
+        A few steps of the living programs each. Columns that are fixed have no price: infinite.
+        """
+        return self._solved.resolver.cost_of([(np.array([column]), value) for column, value in choices])
+
     def pin(self, row: PinRow) -> None:
         """Add a pin; `solve` honours it. Messages call the N-th pin added here `session line N`.
 
@@ -198,6 +222,10 @@ class Session:
             bound=after.resolver.bound,
             seconds=time.perf_counter() - start,
         )
+
+    def give_up(self) -> None:
+        """Forget all changes since the last solve that succeeded."""
+        self._wish = self._solved.wish
 
     def _check(self, table: PinTable) -> None:
         check_divisions(resolve_pins(table, self._inputs.detections), self._divisions)

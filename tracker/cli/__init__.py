@@ -14,6 +14,7 @@ COMMANDS = {
     "run": "Track a movie: find the cheapest lineage, prove it, write it.",
     "evaluate": "Score a result: AOGM, LNK, TRA, DET, divisions, CHOTA, complete tracks.",
     "report": "Write report.html into a result: movie, lineage trees, doubts and errors in one file.",
+    "view": "Open a window in which keys pin what you know, and the optimum follows at once.",
     "suggest": "Rank the detections worth a look; write them as pins to be confirmed.",
     "tune": "Learn what choices cost from a truth or from pins; score it on frames held out; write tuned.toml.",
     "train": "Train a network and write its model folder, for [associations] or [embeddings] model.",

@@ -1,0 +1,150 @@
+"""What each layer of the viewer shows, as arrays: no window here. World coordinates: step, then positions."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tracker.lineage import Lineage
+from tracker.suggest import spacing
+from tracker.track_colours import colour_table
+from tracker.view.proofreading import Proofreading
+from tracker.view.ways import Way, key_of
+
+LARGEST, SMALLEST = 0.55, 0.12  # of the distance between neighbours: diameter of the most and the least doubtful
+WAYS_NAMED = 4  # the first ways out, whose costs stand in the picture
+WAYS_SHOWN = 9  # of each side: as many as there are keys
+
+
+@dataclass(frozen=True)
+class TracksLayer:
+    """data: (M, 2 + D) track, step, position; sorted by track and step.   graph: track -> the tracks it comes from."""
+
+    data: NDArray[np.float64]
+    graph: dict[int, list[int]]
+
+
+@dataclass(frozen=True)
+class WaysLayer:
+    """Candidates of the selection.
+
+    lines: (K, 2, D) start and vector to the other end.   colour: (K, 4).   width: (K,).
+    places: (W, D) where a text stands.   texts: W texts.
+    """
+
+    lines: NDArray[np.float64]
+    colour: NDArray[np.float64]
+    places: NDArray[np.float64]
+    texts: tuple[str, ...]
+
+
+def tracks_layer(lineage: Lineage, track: NDArray[np.int64]) -> TracksLayer:
+    """All tracks as lines; a daughter's line begins at her mother's last detection."""
+    found = lineage.detections
+    rows = np.flatnonzero(track > 0)
+    rows = rows[np.lexsort((found.frame[rows], track[rows]))]
+    data = np.column_stack([track[rows], found.step[rows], found.position[rows]]).astype(np.float64)
+    graph: dict[int, list[int]] = {}
+    for mother, *children in track[lineage.divisions].tolist():
+        for child in children:
+            graph[child] = [mother]
+    return TracksLayer(data, graph)
+
+
+def track_rgba(opened: Proofreading) -> NDArray[np.float64]:
+    """(T + 1, 4) colour of each track number, those of the report; 0, which is no track, is transparent."""
+    rgb = colour_table(opened.parent_tracks)
+    rgba = np.column_stack([rgb, np.ones(len(rgb))])
+    rgba[0, 3] = 0.0
+    return rgba
+
+
+def cell_spacing(lineage: Lineage) -> float:
+    """Typical distance between neighbours, in the unit of the positions."""
+    found = lineage.detections
+    typical = spacing(found, 0, len(found.frames))
+    if np.isfinite(typical) and typical > 0:
+        return typical
+    extent = np.ptp(found.position, axis=0) if len(found) else np.ones(1)
+    return float(max(extent.max() / 10, 1.0))
+
+
+def doubt_sizes(out: NDArray[np.float64], typical: float) -> NDArray[np.float64]:
+    """(N,) diameters of points, larger where the margin is smaller.
+
+    SMALLEST + (LARGEST - SMALLEST) / (1 + margin / m) times the distance of neighbours, m the tenth part of all finite
+    margins from below; where nothing else is possible the smallest.
+    """
+    finite = out[np.isfinite(out) & (out > 0)]
+    scale = float(np.quantile(finite, 0.1)) if len(finite) else 1.0
+    share = 1.0 / (1.0 + out / scale)
+    return typical * (SMALLEST + (LARGEST - SMALLEST) * share)
+
+
+def shown_ways(ways: tuple[Way, ...]) -> tuple[Way, ...]:
+    """The ways that are drawn and listed: the first of each side, and all that pins name."""
+    shown = []
+    for side in ("out", "into"):
+        own = [way for way in ways if way.side == side]
+        shown += [way for place, way in enumerate(own) if place < WAYS_SHOWN or way.pin]
+    return tuple(shown)
+
+
+def ways_layer(opened: Proofreading) -> WaysLayer:
+    """Lines from the selection to the ends of its candidates, with numbers as the keys have them, and costs."""
+    found = opened.session.inputs.detections
+    start = found.position[opened.selection]
+    lines, colours, places, texts = [], [], [], []
+    number = 0
+    said: dict[int, list[str]] = {}
+    for way in shown_ways(opened.ways):
+        number += way.side == "out"
+        told = way.chosen or bool(way.pin) or way == opened.way
+        if not told and (way.side == "into" or number > WAYS_NAMED):
+            continue
+        colour = _colour(way, way == opened.way)
+        for row in way.rows[:1] if way.side == "into" else way.rows:
+            lines.append([start, found.position[row] - start])
+            colours.append(colour)
+            if way.side == "out":
+                said.setdefault(row, []).append(f"{number}: {difference(way)}")
+    for row, lines_of_row in said.items():
+        places.append(found.position[row])
+        texts.append("  ".join(lines_of_row))
+    shape = (-1, 2, found.ndim)
+    return WaysLayer(
+        np.array(lines, float).reshape(shape),
+        np.array(colours, float).reshape(-1, 4),
+        np.array(places, float).reshape(-1, found.ndim),
+        tuple(texts),
+    )
+
+
+def difference(way: Way) -> str:
+    """What a way adds to the cost of the optimum, in words."""
+    if way.pin:
+        return way.pin
+    if way.chosen:
+        return "chosen"
+    return f"cost {way.cost:.2f}" if way.more is None else f"+{way.more:.2f}"
+
+
+def words(opened: Proofreading, way: Way) -> str:
+    """A way in words: `divides into 6:40 and 6:44`."""
+    found = opened.session.inputs.detections
+    names = [":".join(map(str, key_of(found, row))) for row in way.rows]
+    if way.kind == "end":
+        return "ends" if way.side == "out" else "appears"
+    if way.side == "out":
+        return f"continues as {names[0]}" if way.kind == "link" else f"divides into {names[0]} and {names[1]}"
+    return f"comes from {names[0]}" + (f", beside {names[1]}" if way.kind == "division" else "")
+
+
+def _colour(way: Way, highlighted: bool) -> tuple[float, float, float, float]:
+    if highlighted:
+        return 1.0, 0.85, 0.2, 1.0
+    if way.pin == "forbidden":
+        return 0.9, 0.25, 0.25, 0.9
+    if way.chosen:
+        return 1.0, 1.0, 1.0, 1.0
+    return (0.45, 0.75, 1.0, 0.55) if way.side == "out" else (0.75, 0.6, 1.0, 0.35)
