@@ -17,15 +17,16 @@ from embeddings.frame_images import FrameImages
 from embeddings.inference.arrow_attribution import Decision, Evidence, arrow_evidence
 from embeddings.inference.arrow_features import dense_features
 from embeddings.inference.time_left import timed
-from embeddings.learning_movie import LearningMovie, about_movie, digests
+from embeddings.learning_movie import LearningMovie, about_movie
 from embeddings.losses.time_arrow import Over, time_arrow_loss
+from embeddings.methods.trained import train_and_write
 from embeddings.nets.errors import ModelError
-from embeddings.nets.model_folder import StoredModel, fill_weights, read_model_folder, write_model_folder
+from embeddings.nets.model_folder import fill_weights, read_model_folder
 from embeddings.nets.tap import TapNetwork, seeded_tap
 from embeddings.nets.tap_config import TapConfig
 from embeddings.pixel_pools import PixelPools, Pool
 from embeddings.table import NodeEmbeddings
-from embeddings.train import TrainingResult, train
+from embeddings.train import TrainingResult
 from embeddings.training.device import choose_device
 from embeddings.training.history import Progress
 from embeddings.training.settings import TrainingSettings
@@ -113,37 +114,26 @@ def train_tap(
         "loss": {"decorrelation_weight": decorrelation_weight, "temperature": temperature, "over": decorrelation},
         "augmentation": asdict(augmentation),
     }
-    done = train(
+    return train_and_write(
+        METHOD,
         network,
         lambda step: torch.from_numpy(source(step)),
         loss,
         settings,
         folder,
+        stored=stored,
+        told=more,
+        sizes=sizes,
+        movies=movies,
+        about=[
+            {**about_movie(movie), "detections": len(movie.detections), "held_out_frames": frames}
+            for movie, frames in zip(movies, source.held_out_frames(), strict=True)
+        ],
         held_out=torch.split(kept, batch_size) if len(kept) else None,
-        identity={
-            **stored,
-            **more,
-            "batches": asdict(sizes),
-            "movies": digests(movies),
-        },
+        memory_keys="batch_size, channels or crop_px",
         resume=resume,
         watch=watch,
-        memory_keys="batch_size, channels or crop_px",
     )
-    about = [
-        {**about_movie(movie), "detections": len(movie.detections), "held_out_frames": frames}
-        for movie, frames in zip(movies, source.held_out_frames(), strict=True)
-    ]
-    provenance = {
-        "method": METHOD,
-        "movies": about,
-        "training": asdict(settings),
-        "batch_size": batch_size,
-        **more,
-        **done.as_mapping(),
-    }
-    write_model_folder(folder, StoredModel(METHOD, stored, network.state_dict(), provenance))
-    return done
 
 
 def load_tap(folder: Path) -> tuple[TapNetwork, PairSettings, Mapping[str, Any]]:
