@@ -25,7 +25,7 @@ class PairSettings:
         that what is to be seen takes.
     near_detections: share of the crops that hold a detection of the earlier frame in their middle half; the others are
         anywhere. 0 as published; but background teaches nothing, and is most of many a movie.
-    near_changes: share of the crops of the training, before the others are drawn, around detections drawn in proportion
+    near_changes: share of the crops, before the others are drawn, around detections drawn in proportion
         to c^2, c being how much changes there (`changes_at`), out of all pairs in memory. 0 as published; but where
         cells divide seldom, most crops hold nothing that has an arrow.
     zoom: how much frames are enlarged first, below 1 reduced; crop_px are pixels of what is shown then.
@@ -116,23 +116,15 @@ class PairSource:
     def __call__(self, step: int) -> NDArray[np.float32]:
         """(batch_size, 2, side, side) of a step of the training, in order of time; side = crop_px + 2 margin_px."""
         chosen = int(np.random.default_rng([self._seed, 3, step]).choice(len(self._share), p=self._share))
-        held, frames, crop = self._hold(chosen, step), self._movies[chosen], self.settings.crop_px
+        held = self._hold(chosen, step)
         rng = np.random.default_rng([self._seed, 1, step])
         drawn = held.pairs[rng.integers(len(held.pairs), size=self._sizes.batch_size)]
-        centres = {one: zoomed_centres(frames, one) for one in np.unique(drawn[:, 0]).tolist()}
-        start = draw_starts(rng, drawn, centres, frames.shape, crop, self.settings.near_detections)
-        changed = np.flatnonzero(rng.random(len(drawn)) < self.settings.near_changes)
-        if len(changed) and len(held.place):
-            found = np.searchsorted(held.share, rng.random(len(changed)) * held.share[-1], side="right")
-            place = held.place[np.minimum(found, len(held.share) - 1)]
-            drawn[changed] = held.pairs[place[:, 0].astype(np.int64)]
-            start[changed] = around(rng, place[:, 1:], frames.shape, crop).astype(np.int64)
-        return self._cut(drawn, start, held.images)
+        return self._draw(rng, self._movies[chosen], held, drawn)
 
     def held_out(self) -> NDArray[np.float32]:
         """(n, 2, side, side) crops of what is held out, some 128 of all movies together; maybe none.
 
-        At detections and elsewhere as `near_detections` has it, wherever much or little changes.
+        Drawn as those of the training are, so that their loss falls as that does.
         """
         side = self.settings.crop_px + 2 * self.settings.margin_px
         found = [np.zeros((0, 2, side, side), np.float32)]
@@ -141,13 +133,9 @@ class PairSource:
             most = max(round(_HELD_OUT_PAIRS * self._share[number]), 1)
             chosen = rng.permutation(pairs)[:most]
             for pair in chosen:
-                images = {step: self._image(frames, step) for step in pair.tolist()}
+                held = self._take(-1, frames, pair[None], {})
                 crops = math.ceil(_HELD_OUT_CROPS * self._share[number] / len(chosen))
-                drawn = np.repeat(pair[None], crops, axis=0)
-                centres = {int(pair[0]): zoomed_centres(frames, int(pair[0]))}
-                settings = self.settings
-                start = draw_starts(rng, drawn, centres, frames.shape, settings.crop_px, settings.near_detections)
-                found.append(self._cut(drawn, start, images))
+                found.append(self._draw(rng, frames, held, np.repeat(pair[None], crops, axis=0)))
         return np.concatenate(found)
 
     def held_out_frames(self) -> list[list[int]]:
@@ -167,13 +155,35 @@ class PairSource:
         if held is not None and held.turn == turn:
             return held
         drawn = _some(pairs, most, np.random.default_rng([self._seed, 0, chosen, turn]))
-        wanted = np.unique(drawn).tolist()
-        images = {} if held is None else {one: image for one, image in held.images.items() if one in wanted}
-        images |= {one: self._image(frames, one) for one in wanted if one not in images}
-        place, share = self._changes(frames, drawn, images) if self.settings.near_changes else _NOWHERE
-        new = _Held(turn, drawn, images, place, share)
+        new = self._take(turn, frames, drawn, {} if held is None else held.images)
         self._held[chosen] = new
         return new
+
+    def _take(
+        self, turn: int, frames: ZoomedFrames, pairs: NDArray[np.int64], known: dict[int, NDArray[np.float32]]
+    ) -> _Held:
+        """These pairs of a movie; images that are known are not read again."""
+        wanted = np.unique(pairs).tolist()
+        images = {one: image for one, image in known.items() if one in wanted}
+        images |= {one: self._image(frames, one) for one in wanted if one not in images}
+        place, share = self._changes(frames, pairs, images) if self.settings.near_changes else _NOWHERE
+        return _Held(turn, pairs, images, place, share)
+
+    def _draw(
+        self, rng: np.random.Generator, frames: ZoomedFrames, held: _Held, drawn: NDArray[np.int64]
+    ) -> NDArray[np.float32]:
+        """A crop of each of the pairs (n, 2) of steps, some of other pairs held: where much changes."""
+        settings = self.settings
+        drawn = drawn.copy()
+        centres = {one: zoomed_centres(frames, one) for one in np.unique(drawn[:, 0]).tolist()}
+        start = draw_starts(rng, drawn, centres, frames.shape, settings.crop_px, settings.near_detections)
+        changed = np.flatnonzero(rng.random(len(drawn)) < settings.near_changes)
+        if len(changed) and len(held.place):
+            found = np.searchsorted(held.share, rng.random(len(changed)) * held.share[-1], side="right")
+            place = held.place[np.minimum(found, len(held.share) - 1)]
+            drawn[changed] = held.pairs[place[:, 0].astype(np.int64)]
+            start[changed] = around(rng, place[:, 1:], frames.shape, settings.crop_px).astype(np.int64)
+        return self._cut(drawn, start, held.images)
 
     def _changes(
         self, frames: ZoomedFrames, pairs: NDArray[np.int64], images: dict[int, NDArray[np.float32]]
