@@ -20,7 +20,7 @@ from tracker.errors import ConfigError
 
 Place = Literal["detections", "background"]
 
-_TRIED = 32  # random crops of a frame that may be background
+_TRIED = 256  # random crops of a frame that may be background
 
 
 def arrow_accuracy(
