@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -66,6 +66,14 @@ def about_movie(movie: LearningMovie) -> dict[str, Any]:
     return {"name": movie.name, "digest": movie.digest, "images": movie.images.name if movie.images else None}
 
 
-def digests(movies: Sequence[LearningMovie]) -> dict[str, str]:
+class HasDigest(Protocol):
+    """What can be told from another by its content."""
+
+    @property
+    def digest(self) -> str:
+        """Hexadecimal digits."""
+
+
+def digests(movies: Sequence[HasDigest]) -> dict[str, str]:
     """What a resumed training must share of its movies: by content, for their paths may be named otherwise now."""
     return {f"movie {number}": movie.digest for number, movie in enumerate(movies, start=1)}

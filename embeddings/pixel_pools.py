@@ -28,7 +28,7 @@ class PixelPools:
         else:
             pixel, owner = _regions(labels, found.label[rows])
         order = np.argsort(owner, kind="stable")
-        self.rows, self._pixel = rows, pixel[order]
+        self.rows, self._pixel, self._shape = rows, pixel[order], shape
         counts = np.bincount(owner, minlength=len(rows))
         if not counts.all():
             raise MovieError(
@@ -39,14 +39,27 @@ class PixelPools:
         self._starts = np.cumsum(counts) - counts
 
     def of(self, values: NDArray[np.float32], pool: Pool = "mean") -> NDArray[np.float32]:
-        """(C, y, x) -> (n, C): mean, or largest, over the pixels of each detection."""
+        """(C, y, x) -> (n, C): mean, or largest, over the pixels of each detection.
+
+        Values of an image that was made larger or smaller are read where each pixel has its centre.
+        """
         if not len(self.rows):
             return np.zeros((0, len(values)), np.float32)
-        flat = values.reshape(len(values), -1)[:, self._pixel]
+        flat = values.reshape(len(values), -1)[:, self._pixels_of(values.shape[1:])]
         if pool == "max":
             return np.maximum.reduceat(flat, self._starts, axis=1).T
         total = np.add.reduceat(flat, self._starts, axis=1, dtype=np.float64)
         return (total / self._counts).T.astype(np.float32)
+
+    def _pixels_of(self, shape: tuple[int, ...]) -> NDArray[np.int64]:
+        """Flat pixels of an image of this shape that hold the centres of the pixels."""
+        if shape == self._shape:
+            return self._pixel
+        y, x = (
+            (2 * one + 1) * size // (2 * own)
+            for one, size, own in zip(np.divmod(self._pixel, self._shape[1]), shape, self._shape, strict=True)
+        )
+        return np.asarray(y * shape[1] + x, np.int64)
 
 
 def step_labels(movie: LearningMovie, step: int) -> NDArray[np.generic] | None:

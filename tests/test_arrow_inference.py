@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch", reason="networks need the extra learn")
 from tap_cases import SMALL, settled  # noqa: E402
 
 import embeddings.inference.arrow_attribution as attribution  # noqa: E402
-from embeddings.inference.arrow_attribution import arrow_attribution  # noqa: E402
+from embeddings.inference.arrow_attribution import arrow_attribution, pixel_votes  # noqa: E402
 from embeddings.inference.arrow_features import dense_features  # noqa: E402
 from tracker.errors import ConfigError  # noqa: E402
 
@@ -56,6 +56,22 @@ def test_the_attribution_is_its_formula(decision, pixels, monkeypatch):
     found = arrow_attribution(network, first, second, CPU, decision=decision)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, wanted, rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.parametrize("decision", ["difference", "forward"])
+def test_the_decision_is_the_mean_of_what_pixels_say(decision, monkeypatch):
+    monkeypatch.setattr(attribution, "_PIXELS", 100)
+    network = settled(SMALL)
+    first, second = (dense_features(network, image(17, 23) * factor, CPU) for factor in (1.0, 0.5))
+    found = pixel_votes(network, first, second, CPU, decision=decision)
+    assert found.shape == (17, 23)
+    with torch.no_grad():
+        logits = network.judge(torch.from_numpy(np.stack([first, second]))[None])[0]
+    decided = float(logits[0] - logits[1] if decision == "difference" else logits[0])
+    assert found.mean() == pytest.approx(decided, rel=1e-4)
+    assert found.std() > 1e-3
+    if decision == "difference":
+        np.testing.assert_allclose(pixel_votes(network, second, first, CPU), -found, atol=1e-6)
 
 
 def test_in_the_other_order_the_attribution_is_swapped_and_turns_its_sign():

@@ -7,6 +7,7 @@ from memory_movie import MemoryMovie
 from embeddings.arrow_pairs import PairSettings, PairSizes, PairSource
 from embeddings.frame_images import FrameImages
 from embeddings.learning_movie import LearningMovie
+from embeddings.zoomed_frames import ZoomedFrames
 from tracker.detections import Detections
 from tracker.errors import ConfigError, MovieError
 
@@ -64,6 +65,48 @@ def test_crops_near_detections_hold_one_in_their_middle_half():
         assert any(abs(y + 4 - 15) <= 2.5 and abs(x + 4 - 20) <= 2.5 for _, y, x in places_of(first, images))
 
 
+def spots(changing: tuple[int, ...]) -> FrameImages:
+    """Two spots, 20 pixels apart, in 12 frames of noise; one of them is dark in these frames. A detection at each."""
+    rng = np.random.default_rng(0)
+    pixels = {}
+    for t in range(12):
+        image = rng.integers(90, 110, (30, 40))
+        image[14:17, 9:12] = 200
+        image[14:17, 29:32] = 100 if t in changing else 200
+        pixels[t] = image.astype(np.uint16)
+    key = np.array([(t, label) for t in range(12) for label in (1, 2)])
+    place = np.array([(15.0, 10.0), (15.0, 30.0)] * 12)
+    found = Detections(key[:, 0], key[:, 1], place, np.arange(12), np.ones(2))
+    return FrameImages(LearningMovie(found, MemoryMovie(pixels, "images"), name="spots"), "time arrow prediction")
+
+
+def test_crops_where_much_changes():
+    """Drawn in proportion to the square of the change, out of all pairs: here nearly all at one spot of one frame."""
+    frames = spots(changing=(7,))
+    images = whole(frames)
+    source = PairSource([frames], PairSettings(8, near_detections=1.0, near_changes=1.0), PairSizes(60), 0)
+    seen = [places_of(pair[0], images)[0] for step in range(3) for pair in source(step)]
+    at_change = [t in (6, 7) and abs(x + 4 - 30) <= 2.5 for t, _, x in seen]
+    assert np.mean(at_change) > 0.95
+    half = PairSource([frames], PairSettings(8, near_detections=1.0, near_changes=0.5), PairSizes(60), 0)
+    seen = [places_of(pair[0], images)[0] for step in range(3) for pair in half(step)]
+    at_change = [t in (6, 7) and abs(x + 4 - 30) <= 2.5 for t, _, x in seen]
+    assert 0.4 < np.mean(at_change) < 0.75
+    still = PairSource([spots(())], PairSettings(8, near_changes=1.0), PairSizes(4), 0)
+    assert np.isfinite(still(0)).all()
+
+
+def test_reduced_frames():
+    """Twice as far in a crop; detections are where they were."""
+    frames = frames_of(12, shape=(60, 80), places=[(30, 50)])
+    source = PairSource([frames], PairSettings(8, near_detections=1.0, zoom=0.5), PairSizes(40), 0)
+    reduced = ZoomedFrames(frames, 0.5)
+    images = np.stack([reduced.image(step) for step in range(12)])
+    assert images.shape == (12, 30, 40)
+    for first, _ in source(0):
+        assert any(abs(y + 4 - 14.75) <= 2.5 and abs(x + 4 - 24.75) <= 2.5 for _, y, x in places_of(first, images))
+
+
 def test_detections_at_the_edge_and_frames_without_any_are_no_trouble():
     for places in ([(0, 0), (29, 39)], []):
         crops = PairSource([frames_of(6, places=places)], PairSettings(8, near_detections=1.0), PairSizes(40), 0)(0)
@@ -113,7 +156,7 @@ def test_little_memory_still_holds_a_pair():
 def test_held_out_frames_are_never_learnt_from():
     frames = frames_of(40)
     source = PairSource([frames], ANYWHERE, PairSizes(4), 0)
-    assert source.held_out().shape == (3 * 16, 2, 12, 12)
+    assert source.held_out().shape == (3 * 43, 2, 12, 12)
     assert source.held_out_frames() == [[0, 1, 2, 3]]
     assert set(frames.images.reads) == {0, 1, 2, 3}
     frames.images.reads.clear()
@@ -126,7 +169,7 @@ def test_held_out_frames_are_never_learnt_from():
 def test_how_much_is_held_out(n_frames, away):
     source = PairSource([frames_of(n_frames)], ANYWHERE, PairSizes(4), 0)
     assert source.held_out_frames() == [list(range(away))]
-    assert len(source.held_out()) == 16 * max(away - 1, 0)
+    assert len(source.held_out()) == (128 if away else 0)
     assert source(0).shape == (4, 2, 12, 12)
 
 
@@ -148,6 +191,7 @@ def test_a_movie_that_is_too_short():
         ({"gaps_frames": (2, 2)}, "gaps_frames must be different positive numbers, found [2, 2]"),
         ({"gaps_frames": ()}, "gaps_frames must be different positive numbers, found []"),
         ({"near_detections": 1.2}, "near_detections must lie in [0, 1], found 1.2"),
+        ({"near_changes": -0.1}, "near_changes must lie in [0, 1], found -0.1"),
     ],
 )
 def test_settings_are_checked(changes, message):

@@ -106,7 +106,7 @@ def test_where_the_tables_go(capsys):
 
 
 @pytest.mark.parametrize(
-    "change", [{"evidence": "change"}, {"role": "second"}, {"decision": "forward"}, {"pool": "max"}]
+    "change", [{"evidence": "votes"}, {"role": "second"}, {"decision": "forward"}, {"pool": "max"}]
 )
 def test_how_a_detection_is_scored(change):
     more = [argument for key, value in change.items() for argument in setting(f"tap.{key}", value)]

@@ -12,7 +12,7 @@ from memory_movie import MemoryMovie  # noqa: E402
 from tap_cases import GENTLE, PAIRS, SETTINGS, SHORT, SMALL, growing, points  # noqa: E402
 
 from embeddings.inference.arrow_features import dense_features  # noqa: E402
-from embeddings.methods.tap import attribution_maps, division_scores, embed_tap, load_tap, train_tap  # noqa: E402
+from embeddings.methods.tap import division_scores, embed_tap, evidence_maps, load_tap, train_tap  # noqa: E402
 from embeddings.methods.tap_accuracy import arrow_accuracy  # noqa: E402
 from embeddings.table import NodeEmbeddings  # noqa: E402
 from embeddings.training.errors import TrainingError  # noqa: E402
@@ -121,7 +121,9 @@ def test_the_table_says_where_it_comes_from(unseen, trained, tmp_path):
     assert (kept["stopped"], kept["steps"], kept["best_step"]) == ("finished", SETTINGS.steps, trained[1].best_step)
     assert kept["movies"][0]["held_out_frames"] == [0, 1]
     about = json.loads((trained[0] / "model.json").read_text())
-    assert about["config"]["pairs"] == {"crop_px": 16, "gaps_frames": [1], "near_detections": 1.0}
+    assert about["config"]["pairs"] == {
+        "crop_px": 16, "gaps_frames": [1], "near_detections": 1.0, "near_changes": 0.0, "zoom": 1.0,
+    }  # fmt: skip
 
 
 def test_frames_are_read_once_each(unseen, trained):
@@ -135,16 +137,14 @@ def test_frames_are_read_once_each(unseen, trained):
 
 def test_scores_pool_the_attribution(unseen, trained):
     folder, found = trained[0], unseen.detections
-    maps = {before: signed for before, _, signed in attribution_maps(folder, unseen)}
     row, last = 37, len(found) - 1
-    for number, pair, slot in ((row, int(found.frame[row]), 0), (last, 10, 1)):
-        own = unseen.masks.read(int(found.frame[number])) == found.label[number]
-        signed = maps[pair]
-        for pool, of in (("mean", np.mean), ("max", np.max)):
-            frame = division_scores(folder, unseen, pool=pool)
-            assert frame[number] == pytest.approx(of(np.abs(signed[slot])[own]), rel=1e-4)
-            change = division_scores(folder, unseen, pool=pool, evidence="change")
-            assert change[number] == pytest.approx(of(np.abs(signed.sum(axis=0))[own]), rel=1e-4)
+    for evidence in ("frame", "change", "votes"):
+        maps = {before: shown for before, _, shown in evidence_maps(folder, unseen, evidence=evidence)}
+        for number, pair, slot in ((row, int(found.frame[row]), 0), (last, 10, 1)):
+            own = unseen.masks.read(int(found.frame[number])) == found.label[number]
+            for pool, of in (("mean", np.mean), ("max", np.max)):
+                score = division_scores(folder, unseen, pool=pool, evidence=evidence)
+                assert score[number] == pytest.approx(of(maps[pair][slot][own]), rel=1e-4)
     first, second, both = (division_scores(folder, unseen, role=role) for role in ("first", "second", "both"))
     np.testing.assert_allclose(both, (first + second) / 2, rtol=1e-6)
     inner = (found.frame > 0) & (found.frame < 11)
@@ -152,9 +152,26 @@ def test_scores_pool_the_attribution(unseen, trained):
     np.testing.assert_array_equal(first[~inner], second[~inner])
 
 
+def test_reduced_frames_are_asked_about_at_the_detections_of_the_movie(unseen, tmp_path):
+    """A model of frames at half the size: its maps are coarse, each pixel of a mask reads the one that holds it."""
+    train_tap([unseen], tmp_path, **{**GIVEN, "pairs": replace(PAIRS, zoom=0.5)}, settings=SHORT)
+    assert load_tap(tmp_path)[1].zoom == 0.5
+    maps = [shown for _, _, shown in evidence_maps(tmp_path, unseen, evidence="votes")]
+    assert maps[0].shape == (2, 40, 40)
+    row = 37
+    frame = int(unseen.detections.frame[row])
+    own = unseen.masks.read(frame) == unseen.detections.label[row]
+    wanted = np.repeat(np.repeat(maps[frame][0], 2, axis=0), 2, axis=1)[own].mean()
+    score = division_scores(tmp_path, unseen, evidence="votes", tile_px=64)
+    assert score[row] == pytest.approx(wanted, rel=1e-4)
+    assert embed_tap(tmp_path, unseen).vector.shape == (len(score), SMALL.features)
+    assert arrow_accuracy(tmp_path, unseen)[1] == 11 * 16
+    assert arrow_accuracy(tmp_path, unseen, place="background")[1] >= 0
+
+
 def test_larger_gaps(unseen, tmp_path):
     train_tap([unseen], tmp_path, **{**GIVEN, "pairs": replace(PAIRS, gaps_frames=(3, 2))}, settings=SHORT)
-    steps = [(before, after) for before, after, _ in attribution_maps(tmp_path, unseen)]
+    steps = [(before, after) for before, after, _ in evidence_maps(tmp_path, unseen)]
     assert steps == [(t, t + 2) for t in (0, 2, 4, 6, 8, 1, 3, 5, 7, 9)]
     assert np.isfinite(division_scores(tmp_path, unseen)).all()
 

@@ -38,7 +38,7 @@ def test_the_picture_of_the_highest_score(capsys):
 
 
 @pytest.mark.parametrize("role", ["first", "second", "both"])
-@pytest.mark.parametrize("evidence", ["frame", "change"])
+@pytest.mark.parametrize("evidence", ["frame", "votes"])
 def test_the_map_is_what_scores_are_pooled_from(role, evidence):
     shown = learning_movie(load_config(Path("config.toml")))
     score = division_scores(Path("arrow"), shown, role=role, evidence=evidence, device="cpu")

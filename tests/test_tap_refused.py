@@ -110,7 +110,7 @@ def test_settings_that_make_no_sense(unseen, tmp_path, given, message):
     ("given", "message"),
     [
         ({"role": "third"}, "role must be one of first, second, both, found 'third'"),
-        ({"evidence": "x"}, "evidence must be one of frame, change, found 'x'"),
+        ({"evidence": "x"}, "evidence must be one of frame, change, votes, found 'x'"),
         ({"decision": "x"}, "decision must be one of difference, forward, found 'x'"),
         ({"pool": "sum"}, "pool must be one of mean, max, found 'sum'"),
     ],

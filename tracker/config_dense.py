@@ -81,6 +81,10 @@ class Tap(_Section):
     """Kept frames from one picture of a pair to the other; about the time that what is to be seen takes."""
     near_detections: Share = 0.75
     """Share of crops around a detection, the others are anywhere; 0 as published."""
+    near_changes: Share = 0.0
+    """Share of crops, beforehand, around detections where much changes; 0 as published, 0.5 where little happens."""
+    zoom: Above0 = 1.0
+    """How much frames are enlarged, below 1 reduced; crop_px are pixels of what is shown then."""
     augment_probability: Share = 0.5
     """Of each of the changes below, and of flips and rotations."""
     scale: tuple[Above0, Above0] = (0.8, 1.25)
@@ -125,8 +129,8 @@ class Tap(_Section):
     """Detections without masks are discs of this radius."""
     tile_px: Least1 = 512
     """Side of the tiles in which frames are looked at; it bounds the memory alone."""
-    evidence: Literal["frame", "change"] = "frame"
-    """A detection's score: how much its own frame gives the arrow away, as published; or how much the pair does."""
+    evidence: Literal["frame", "change", "votes"] = "frame"
+    """A detection's score: what in its own frame gives the arrow away (published), in both, or what its pixels say."""
     role: Literal["first", "second", "both"] = "first"
     """Look at a detection in the earlier frame of a pair, in the later one, or take the mean of both."""
     decision: Literal["difference", "forward"] = "difference"

@@ -16,15 +16,16 @@ from embeddings.ascent_frames import NOUN, AscentFrames
 from embeddings.ascent_source import FrameSizes, ViewSource
 from embeddings.frame_images import FrameImages
 from embeddings.inference.time_left import timed
-from embeddings.learning_movie import LearningMovie, about_movie, digests
+from embeddings.learning_movie import LearningMovie, about_movie
 from embeddings.losses.nt_xent import Negatives, nt_xent
+from embeddings.methods.trained import train_and_write
 from embeddings.nets.ascent import AscentBatch, AscentNetwork, seeded_ascent
 from embeddings.nets.ascent_config import AscentConfig
 from embeddings.nets.errors import ModelError
-from embeddings.nets.model_folder import StoredModel, fill_weights, read_model_folder, write_model_folder
+from embeddings.nets.model_folder import fill_weights, read_model_folder
 from embeddings.nets.vit import fill_dino, read_dino
 from embeddings.table import NodeEmbeddings
-from embeddings.train import TrainingResult, train
+from embeddings.train import TrainingResult
 from embeddings.training.device import choose_device, memory_watched
 from embeddings.training.history import Progress
 from embeddings.training.settings import TrainingSettings
@@ -99,37 +100,26 @@ def train_ascent(
         "augmentation": {**asdict(augmentation), "scale": list(augmentation.scale)},
         "dino": None if dino is None else hashlib.sha256(dino.read_bytes()).hexdigest()[:16],
     }
-    done = train(
+    return train_and_write(
+        METHOD,
         network,
         source,
         loss,
         settings,
         folder,
+        stored=stored,
+        told=more,
+        sizes=sizes,
+        movies=movies,
+        about=[
+            {**about_movie(movie), "detections": len(movie.detections), "held_out_frames": held}
+            for movie, held in zip(movies, source.held_out_frames(), strict=True)
+        ],
         held_out=away or None,
-        identity={
-            **stored,
-            **more,
-            "batches": asdict(sizes),
-            "movies": digests(movies),
-        },
+        memory_keys="max_detections, batch_size, width or depth",
         resume=resume,
         watch=watch,
-        memory_keys="max_detections, batch_size, width or depth",
     )
-    about = [
-        {**about_movie(movie), "detections": len(movie.detections), "held_out_frames": held}
-        for movie, held in zip(movies, source.held_out_frames(), strict=True)
-    ]
-    provenance = {
-        "method": METHOD,
-        "movies": about,
-        "training": asdict(settings),
-        "batch_size": batch_size,
-        **more,
-        **done.as_mapping(),
-    }
-    write_model_folder(folder, StoredModel(METHOD, stored, network.state_dict(), provenance))
-    return done
 
 
 def load_ascent(folder: Path) -> tuple[AscentNetwork, float, int, Mapping[str, Any]]:

@@ -17,13 +17,14 @@ from embeddings.inference.cellulus_offsets import dense_maps
 from embeddings.inference.time_left import timed
 from embeddings.learning_movie import LearningMovie, about_movie
 from embeddings.losses.object_centric import object_centric_loss
+from embeddings.methods.trained import train_and_write
 from embeddings.nets.cellulus import CellulusNetwork, seeded_cellulus
 from embeddings.nets.cellulus_config import MiniUNetConfig
 from embeddings.nets.errors import ModelError
-from embeddings.nets.model_folder import StoredModel, fill_weights, read_model_folder, write_model_folder
+from embeddings.nets.model_folder import fill_weights, read_model_folder
 from embeddings.pixel_pools import PixelPools
 from embeddings.table import NodeEmbeddings
-from embeddings.train import TrainingResult, train
+from embeddings.train import TrainingResult
 from embeddings.training.device import choose_device
 from embeddings.training.history import Progress
 from embeddings.training.settings import TrainingSettings
@@ -105,36 +106,26 @@ def train_cellulus(
         "crops": {"crop_px": list(crop), "bending": None if varied is None else asdict(varied)},
     }
     network = seeded_cellulus(config, settings.seed)
-    done = train(
+    done = train_and_write(
+        METHOD,
         network,
         lambda step: _tensors(source(step)),
         loss,
         settings,
         folder,
-        held_out=[_tensors(batch) for batch in away] or None,
-        # By content, not by name: a resumed training may be told another path to the same movie.
-        identity={
-            **stored,
-            **more,
-            "batches": asdict(sizes),
-            "movies": {f"movie {number}": one.digest for number, one in enumerate(frames, start=1)},
-        },
-        resume=resume,
-        watch=watch,
-        memory_keys="batch_size, crop_px, density or channels",
-    )
-    provenance = {
-        "method": METHOD,
-        "movies": [
+        stored=stored,
+        told=more,
+        sizes=sizes,
+        movies=frames,
+        about=[
             {**_about(one), "frames": len(one), "held_out_frames": held}
             for one, held in zip(frames, source.held_out_frames(), strict=True)
         ],
-        "training": asdict(settings),
-        "batch_size": batch_size,
-        **more,
-        **done.as_mapping(),
-    }
-    write_model_folder(folder, StoredModel(METHOD, stored, network.state_dict(), provenance))
+        held_out=[_tensors(batch) for batch in away] or None,
+        memory_keys="batch_size, crop_px, density or channels",
+        resume=resume,
+        watch=watch,
+    )
     return _judged(done, idle_loss(pairs, config.dimensions, temperature))
 
 

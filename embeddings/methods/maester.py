@@ -1,7 +1,6 @@
 """Embeddings by MAESTER: the texture around a pixel, as a masked auto-encoder of the movie's own frames sees it."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -16,13 +15,14 @@ from embeddings.inference.detection_places import box_centres_px, mask_places_px
 from embeddings.inference.field_of_view import pixel_embeddings
 from embeddings.inference.mask_pixels import sample_pixels
 from embeddings.inference.time_left import timed
-from embeddings.learning_movie import LearningMovie, about_movie, digests
+from embeddings.learning_movie import LearningMovie, about_movie
+from embeddings.methods.trained import train_and_write
 from embeddings.nets.errors import ModelError
 from embeddings.nets.mae import MaskedAutoencoder, draw_kept, masked_pixel_error, seeded_mae
 from embeddings.nets.mae_config import MaeConfig
-from embeddings.nets.model_folder import StoredModel, fill_weights, read_model_folder, write_model_folder
+from embeddings.nets.model_folder import fill_weights, read_model_folder
 from embeddings.table import NodeEmbeddings
-from embeddings.train import TrainingResult, train
+from embeddings.train import TrainingResult
 from embeddings.training.device import choose_device
 from embeddings.training.history import Progress
 from embeddings.training.settings import TrainingSettings
@@ -76,35 +76,27 @@ def train_maester(
     away = source.held_out()
     stored = {METHOD: config.as_mapping(), "frames": {"zoom": zoom}}
     network = seeded_mae(config, settings.seed)
-    done = train(
+    return train_and_write(
+        METHOD,
         network,
         batches,
         masked_pixel_error,
         settings,
         folder,
+        stored=stored,
+        told={},
+        sizes=sizes,
+        movies=movies,
+        about=[{**about_movie(one.frames.movie), "frames": len(one)} for one in frames],
         held_out=[
             _batch(crops, np.random.default_rng([settings.seed, 6, number]), config)
             for number, crops in enumerate(away)
         ]
         or None,
-        identity={
-            **stored,
-            "batches": asdict(sizes),
-            "movies": digests(movies),
-        },
+        memory_keys="batch_size, width or depth",
         resume=resume,
         watch=watch,
-        memory_keys="batch_size, width or depth",
     )
-    provenance = {
-        "method": METHOD,
-        "movies": [{**about_movie(one.frames.movie), "frames": len(one)} for one in frames],
-        "training": asdict(settings),
-        "batch_size": batch_size,
-        **done.as_mapping(),
-    }
-    write_model_folder(folder, StoredModel(METHOD, stored, network.state_dict(), provenance))
-    return done
 
 
 def load_maester(folder: Path) -> tuple[MaskedAutoencoder, float, Mapping[str, Any]]:

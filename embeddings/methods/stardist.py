@@ -14,13 +14,14 @@ from embeddings.frame_crops import CropSizes
 from embeddings.inference.cellulus_offsets import dense_maps
 from embeddings.inference.star_polygons import StarSettings, star_labels
 from embeddings.losses.star_shapes import mixed_star_loss
+from embeddings.methods.trained import train_and_write
 from embeddings.nets.errors import ModelError
-from embeddings.nets.model_folder import StoredModel, fill_weights, read_model_folder, write_model_folder
+from embeddings.nets.model_folder import fill_weights, read_model_folder
 from embeddings.nets.stardist import StarDistNetwork, seeded_stardist
 from embeddings.nets.stardist_config import StarDistConfig
 from embeddings.star_crops import LabelledCrops, StarBatch, StarCrops, StarVariation
 from embeddings.star_movie import NOUN, StarMovie
-from embeddings.train import TrainingResult, train
+from embeddings.train import TrainingResult
 from embeddings.training.history import Progress
 from embeddings.training.settings import TrainingSettings
 from tracker.errors import ConfigError
@@ -93,36 +94,25 @@ def train_stardist(
         "crops": {"crop_px": crop_px, "variation": None if varies is None else asdict(varies)},
     }
     network = seeded_stardist(config, settings.seed)
-    done = train(
+    return train_and_write(
+        METHOD,
         network,
         lambda step: _tensors(source(step)),
         loss,
         settings,
         folder,
-        held_out=_Looks(source, away) if away else None,
-        # By content, not by name: a resumed training may be told another path to the same movie.
-        identity={
-            METHOD: config.as_mapping(),
-            **more,
-            "batches": asdict(sizes),
-            "movies": {f"movie {number}": one.digest for number, one in enumerate(movies, start=1)},
-        },
-        resume=resume,
-        watch=watch,
-        memory_keys="batch_size, crop_px or channels",
-    )
-    provenance = {
-        "method": METHOD,
-        "movies": [
+        stored={METHOD: config.as_mapping()},
+        told=more,
+        sizes=sizes,
+        movies=movies,
+        about=[
             {**_about(one), "held_out_frames": held} for one, held in zip(movies, source.held_out_frames(), strict=True)
         ],
-        "training": asdict(settings),
-        "batch_size": batch_size,
-        **more,
-        **done.as_mapping(),
-    }
-    write_model_folder(folder, StoredModel(METHOD, {METHOD: config.as_mapping()}, network.state_dict(), provenance))
-    return done
+        held_out=_Looks(source, away) if away else None,
+        memory_keys="batch_size, crop_px or channels",
+        resume=resume,
+        watch=watch,
+    )
 
 
 def load_stardist(folder: Path) -> tuple[StarDistNetwork, Mapping[str, Any]]:

@@ -14,21 +14,23 @@ from torch import Tensor, nn
 from embeddings.arrow_augment import PairAugmentation, augment_pairs, middle
 from embeddings.arrow_pairs import PairSettings, PairSizes, PairSource, need_frames
 from embeddings.frame_images import FrameImages
-from embeddings.inference.arrow_attribution import Decision, arrow_attribution
+from embeddings.inference.arrow_attribution import Decision, Evidence, arrow_evidence
 from embeddings.inference.arrow_features import dense_features
 from embeddings.inference.time_left import timed
-from embeddings.learning_movie import LearningMovie, about_movie, digests
+from embeddings.learning_movie import LearningMovie, about_movie
 from embeddings.losses.time_arrow import Over, time_arrow_loss
+from embeddings.methods.trained import train_and_write
 from embeddings.nets.errors import ModelError
-from embeddings.nets.model_folder import StoredModel, fill_weights, read_model_folder, write_model_folder
+from embeddings.nets.model_folder import fill_weights, read_model_folder
 from embeddings.nets.tap import TapNetwork, seeded_tap
 from embeddings.nets.tap_config import TapConfig
 from embeddings.pixel_pools import PixelPools, Pool
 from embeddings.table import NodeEmbeddings
-from embeddings.train import TrainingResult, train
+from embeddings.train import TrainingResult
 from embeddings.training.device import choose_device
 from embeddings.training.history import Progress
 from embeddings.training.settings import TrainingSettings
+from embeddings.zoomed_frames import ZoomedFrames
 from tracker.errors import ConfigError
 
 METHOD = "tap"
@@ -38,7 +40,6 @@ PUBLISHED = TrainingSettings(
     steps=78_000, learning_rate=4e-4, weight_decay=1e-6, warmup_steps=400, clip_norm=0.0, validate_steps=400
 )
 Role = Literal["first", "second", "both"]
-Evidence = Literal["frame", "change"]
 
 
 def train_tap(
@@ -113,37 +114,26 @@ def train_tap(
         "loss": {"decorrelation_weight": decorrelation_weight, "temperature": temperature, "over": decorrelation},
         "augmentation": asdict(augmentation),
     }
-    done = train(
+    return train_and_write(
+        METHOD,
         network,
         lambda step: torch.from_numpy(source(step)),
         loss,
         settings,
         folder,
+        stored=stored,
+        told=more,
+        sizes=sizes,
+        movies=movies,
+        about=[
+            {**about_movie(movie), "detections": len(movie.detections), "held_out_frames": frames}
+            for movie, frames in zip(movies, source.held_out_frames(), strict=True)
+        ],
         held_out=torch.split(kept, batch_size) if len(kept) else None,
-        identity={
-            **stored,
-            **more,
-            "batches": asdict(sizes),
-            "movies": digests(movies),
-        },
+        memory_keys="batch_size, channels or crop_px",
         resume=resume,
         watch=watch,
-        memory_keys="batch_size, channels or crop_px",
     )
-    about = [
-        {**about_movie(movie), "detections": len(movie.detections), "held_out_frames": frames}
-        for movie, frames in zip(movies, source.held_out_frames(), strict=True)
-    ]
-    provenance = {
-        "method": METHOD,
-        "movies": about,
-        "training": asdict(settings),
-        "batch_size": batch_size,
-        **more,
-        **done.as_mapping(),
-    }
-    write_model_folder(folder, StoredModel(METHOD, stored, network.state_dict(), provenance))
-    return done
 
 
 def load_tap(folder: Path) -> tuple[TapNetwork, PairSettings, Mapping[str, Any]]:
@@ -153,7 +143,7 @@ def load_tap(folder: Path) -> tuple[TapNetwork, PairSettings, Mapping[str, Any]]
     try:
         config = TapConfig.from_mapping(stored.config[METHOD], path)
         about = dict(stored.config["pairs"])
-        pairs = PairSettings(about["crop_px"], tuple(about["gaps_frames"]), about["near_detections"])
+        pairs = PairSettings(**{**about, "gaps_frames": tuple(about["gaps_frames"])})
     except (KeyError, TypeError, ConfigError) as error:
         raise ModelError(f"{path} does not describe a time arrow network and its pairs: {error!r}") from error
     network = TapNetwork(config)
@@ -177,14 +167,14 @@ def embed_tap(
     tile_px, batch_size: as in `dense_features`; they bound the memory, beside the features of one frame.
     Raises ModelError; ConfigError without images, or for a 3-D movie; MovieError as FrameImages and PixelPools.
     """
-    network, _, provenance = load_tap(folder)
-    frames, chosen = FrameImages(movie, NOUN), choose_device(device)
+    network, pairs, provenance = load_tap(folder)
+    frames, chosen = ZoomedFrames(FrameImages(movie, NOUN), pairs.zoom), choose_device(device)
     network.to(chosen)
     found = movie.detections
     vector = np.zeros((len(found), network.config.features), np.float32)
     steps = np.flatnonzero(np.diff(found.starts)).tolist()
     for step in timed(steps, len(steps), NOUN, chosen):
-        pools = PixelPools(movie, step, frames.images.shape, radius_px)
+        pools = PixelPools(movie, step, frames.frames.images.shape, radius_px)
         dense = dense_features(network, frames.image(step), chosen, tile_px=tile_px, batch_size=batch_size)
         vector[pools.rows] = pools.of(dense)
     key = np.column_stack([found.frame, found.label])
@@ -206,9 +196,9 @@ def division_scores(
 ) -> NDArray[np.float32]:
     """How much the arrow of time shows at each detection: (N,), not negative; high where something happens.
 
-    The attribution s (`arrow_attribution`) of pairs of frames with the model's smallest gap, pooled over the mask of
-    each detection, or over the disc around its centre. It cannot tell a division from a death.
-    evidence: "frame" pools |s_t| of the detection's own frame t, as published; "change" pools |s_0 + s_1|.
+    The evidence in pairs of frames with the model's smallest gap, pooled over the mask of each detection, or over the
+    disc around its centre. It cannot tell a division from a death.
+    evidence, decision: as in `arrow_evidence`.
     role: "first" looks at a detection in the earlier frame of its pair, and so just before something happens; "second"
         in the later one; "both" takes the mean. At the ends of the movie the one that there is.
     pool: mean or largest.   radius_px, tile_px, batch_size: as in `embed_tap`. The features of two frames are held.
@@ -216,43 +206,47 @@ def division_scores(
     """
     if role not in get_args(Role):
         raise ConfigError(f"role must be one of {', '.join(get_args(Role))}, found {role!r}")
-    if evidence not in get_args(Evidence):
-        raise ConfigError(f"evidence must be one of {', '.join(get_args(Evidence))}, found {evidence!r}")
     if pool not in get_args(Pool):
         raise ConfigError(f"pool must be one of {', '.join(get_args(Pool))}, found {pool!r}")
-    frames = FrameImages(movie, NOUN)
+    shape = FrameImages(movie, NOUN).images.shape
     score = np.full((2, len(movie.detections)), np.nan, np.float32)
-    maps = attribution_maps(folder, movie, decision=decision, device=device, batch_size=batch_size, tile_px=tile_px)
-    for *steps, signed in maps:
-        shown = np.abs(signed if evidence == "frame" else np.broadcast_to(signed.sum(axis=0), signed.shape))
+    maps = evidence_maps(
+        folder, movie, evidence=evidence, decision=decision, device=device, batch_size=batch_size, tile_px=tile_px
+    )
+    for *steps, shown in maps:
         for slot, step in enumerate(steps):
-            pools = PixelPools(movie, step, frames.images.shape, radius_px)
+            pools = PixelPools(movie, step, shape, radius_px)
             score[slot, pools.rows] = pools.of(shown[slot : slot + 1], pool)[:, 0]
     first, second = (np.where(np.isnan(one), other, one) for one, other in (score, score[::-1]))
     chosen: NDArray[np.float32] = {"first": first, "second": second, "both": (first + second) / 2}[role]
     return chosen
 
 
-def attribution_maps(
+def evidence_maps(
     folder: Path,
     movie: LearningMovie,
     *,
+    evidence: Evidence = "frame",
     decision: Decision = "difference",
     device: str = "auto",
     batch_size: int = 1,
     tile_px: int = 512,
 ) -> Iterator[tuple[int, int, NDArray[np.float32]]]:
-    """For all pairs of frames with the model's smallest gap: their two steps, and the attribution s (2, y, x).
+    """For all pairs of frames with the model's smallest gap: their two steps, and `arrow_evidence` (2, y, x).
+
+    y, x: of the frames at the zoom of the model.
 
     Pairs are gone through such that the features of each frame are computed once, and those of two are held; steps
     are not in order if the gap is larger than 1. Arguments and errors: as in `division_scores`.
     """
     if decision not in get_args(Decision):
         raise ConfigError(f"decision must be one of {', '.join(get_args(Decision))}, found {decision!r}")
+    if evidence not in get_args(Evidence):
+        raise ConfigError(f"evidence must be one of {', '.join(get_args(Evidence))}, found {evidence!r}")
     network, pairs, _ = load_tap(folder)
     gap = min(pairs.gaps_frames)
-    frames, chosen = FrameImages(movie, NOUN), choose_device(device)
-    need_frames(frames, 2 * gap)
+    frames, chosen = ZoomedFrames(FrameImages(movie, NOUN), pairs.zoom), choose_device(device)
+    need_frames(frames.frames, 2 * gap)
     network.to(chosen)
     network.requires_grad_(False)  # only the gradient at the features is wanted
     order = [step for start in range(gap) for step in range(start, len(frames), gap)]
@@ -260,5 +254,6 @@ def attribution_maps(
     for step in timed(order, len(order), NOUN, chosen):
         now = dense_features(network, frames.image(step), chosen, tile_px=tile_px, batch_size=batch_size)
         if step >= gap and before is not None:
-            yield step - gap, step, arrow_attribution(network, before, now, chosen, decision=decision)
+            shown = arrow_evidence(network, before, now, chosen, evidence=evidence, decision=decision)
+            yield step - gap, step, shown
         before = now

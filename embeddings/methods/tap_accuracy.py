@@ -9,16 +9,18 @@ import torch
 from numpy.typing import NDArray
 
 from embeddings.arrow_pairs import need_frames
+from embeddings.arrow_places import zoomed_centres
 from embeddings.frame_images import FrameImages
 from embeddings.learning_movie import LearningMovie
 from embeddings.methods.tap import NOUN, load_tap
-from embeddings.pixel_pools import centres_px, step_labels
+from embeddings.pixel_pools import step_labels
 from embeddings.training.device import choose_device, memory_watched
+from embeddings.zoomed_frames import ZoomedFrames
 from tracker.errors import ConfigError
 
 Place = Literal["detections", "background"]
 
-_TRIED = 32  # random crops of a frame that may be background
+_TRIED = 256  # random crops of a frame that may be background
 
 
 def arrow_accuracy(
@@ -47,8 +49,8 @@ def arrow_accuracy(
         )
     network, pairs, _ = load_tap(folder)
     gap, crop = min(pairs.gaps_frames), pairs.crop_px
-    images, chosen = FrameImages(movie, NOUN), choose_device(device)
-    need_frames(images, gap + 1)
+    images, chosen = ZoomedFrames(FrameImages(movie, NOUN), pairs.zoom), choose_device(device)
+    need_frames(images.frames, gap + 1)
     network.to(chosen)
     allowed = np.isin(movie.detections.frames, movie.detections.frames if frames is None else list(frames))
     right, total = 0.0, 0
@@ -70,24 +72,29 @@ def _padded(image: NDArray[np.float32], crop: int) -> NDArray[np.float32]:
 
 
 def _starts(
-    images: FrameImages, step: int, gap: int, crop: int, place: Place, rng: np.random.Generator
+    images: ZoomedFrames, step: int, gap: int, crop: int, place: Place, rng: np.random.Generator
 ) -> NDArray[np.int64]:
     """(n, 2) first pixels y, x of the crops."""
-    found, shape = images.movie.detections, images.images.shape
-    room = np.maximum(np.array(shape) - crop, 0)
+    movie = images.frames.movie
+    factor = np.array(images.shape) / np.array(images.frames.images.shape)
+    room = np.maximum(np.array(images.shape) - crop, 0)
     if place == "detections":
-        return np.clip(np.rint(centres_px(found, step, shape) - crop / 2), 0, room).astype(np.int64)
+        return np.clip(np.rint(zoomed_centres(images, step) - crop / 2), 0, room).astype(np.int64)
     start = rng.integers(room + 1, size=(_TRIED, 2))
     free = np.ones(len(start), np.bool_)
     for one in (step, step + gap):
-        labels = step_labels(images.movie, one)
+        labels = step_labels(movie, one)
         if labels is None:
-            inside = centres_px(found, one, shape)[None] - start[:, None]
+            inside = zoomed_centres(images, one)[None] - start[:, None]
             held = np.all((inside >= 0) & (inside < crop), axis=2)
             free &= ~np.any(held, axis=1)
         else:
             empty = labels == 0
-            free &= [bool(empty[y : y + crop, x : x + crop].all()) for y, x in start.tolist()]
+            first, last = np.floor(start / factor).astype(int), np.ceil((start + crop) / factor).astype(int)
+            free &= [
+                bool(empty[top:bottom, left:right].all())
+                for (top, left), (bottom, right) in zip(first.tolist(), last.tolist(), strict=True)
+            ]
     return start[free]
 
 

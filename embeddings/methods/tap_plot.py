@@ -8,12 +8,13 @@ from numpy.typing import NDArray
 
 from embeddings.arrow_pairs import need_frames
 from embeddings.frame_images import FrameImages
-from embeddings.inference.arrow_attribution import Decision, arrow_attribution
+from embeddings.inference.arrow_attribution import Decision, Evidence, arrow_evidence
 from embeddings.inference.arrow_features import dense_features
 from embeddings.learning_movie import LearningMovie
-from embeddings.methods.tap import NOUN, Evidence, Role, load_tap
+from embeddings.methods.tap import NOUN, Role, load_tap
 from embeddings.pixel_pools import centres_px
 from embeddings.training.device import choose_device
+from embeddings.zoomed_frames import ZoomedFrames
 from tracker.errors import MissingExtraError, OutputError
 
 _LOW, _HIGH = 50, 99.9  # percentiles between which an attribution begins to show, and is fully seen
@@ -40,26 +41,27 @@ def frame_attribution(
 ) -> NDArray[np.float32]:
     """What `division_scores` pools at the detections of a step, for every pixel: (y, x), not negative.
 
+    y, x: of the frame at the zoom of the model.
     Arguments and errors: as there; a movie of one pair of frames is long enough.
     """
     network, pairs, _ = load_tap(folder)
     gap = min(pairs.gaps_frames)
-    frames, chosen = FrameImages(movie, NOUN), choose_device(device)
-    need_frames(frames, gap + 1)
+    frames, chosen = ZoomedFrames(FrameImages(movie, NOUN), pairs.zoom), choose_device(device)
+    need_frames(frames.frames, gap + 1)
     network.to(chosen)
     network.requires_grad_(False)
     both = {"first": (step, step + gap), "second": (step - gap, step)}
     there = {name: pair for name, pair in both.items() if pair[0] >= 0 and pair[1] < len(frames)}
     wanted = [pair for name, pair in there.items() if role in (name, "both")] or list(there.values())
     if not wanted:
-        need_frames(frames, 2 * gap)  # in the middle of fewer frames there is no pair
+        need_frames(frames.frames, 2 * gap)  # in the middle of fewer frames there is no pair
     dense = {
         one: dense_features(network, frames.image(one), chosen, tile_px=tile_px) for one in {*np.ravel(wanted).tolist()}
     }
     maps = []
     for pair in wanted:
-        signed = arrow_attribution(network, dense[pair[0]], dense[pair[1]], chosen, decision=decision)
-        maps.append(np.abs(signed[pair.index(step)] if evidence == "frame" else signed.sum(axis=0)))
+        found = arrow_evidence(network, dense[pair[0]], dense[pair[1]], chosen, evidence=evidence, decision=decision)
+        maps.append(found[pair.index(step)])
     return np.asarray(np.mean(maps, axis=0), np.float32)
 
 
@@ -68,7 +70,8 @@ def plot_attribution(
 ) -> None:
     """Write a PNG of a step: its image in grey, the attribution (y, x) over it, the highest scores circled and named.
 
-    score: (N,) of all detections.   Raises MissingExtraError without matplotlib, OutputError.
+    attribution: of the whole frame, in pixels of any size.   score: (N,) of all detections.
+    Raises MissingExtraError without matplotlib, OutputError.
     """
     require_matplotlib()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -85,7 +88,8 @@ def plot_attribution(
     axes.imshow(image, cmap="gray", vmin=0, vmax=1.2, interpolation="nearest")
     low, high = (float(value) for value in np.percentile(attribution, [_LOW, _HIGH]))
     strength = np.clip((attribution - low) / max(high - low, 1e-12), 0, 1)
-    shown = axes.imshow(attribution, cmap="autumn", vmin=low, vmax=high, alpha=strength)
+    extent = (-0.5, width - 0.5, height - 0.5, -0.5)
+    shown = axes.imshow(attribution, cmap="autumn", vmin=low, vmax=high, alpha=strength, extent=extent)
     rows = np.arange(found.starts[step], found.starts[step + 1])
     centre = centres_px(found, step, image.shape)
     diameter = found.properties.get("equivalent_diameter_px", np.full(len(found), _DIAMETER_PX))[rows]

@@ -93,7 +93,7 @@ def train_tap_of(
         movies,
         folder,
         config=sizes,
-        pairs=PairSettings(given.crop_px, given.gaps_frames, given.near_detections),
+        pairs=PairSettings(given.crop_px, given.gaps_frames, given.near_detections, given.near_changes, given.zoom),
         augmentation=PairAugmentation(
             probability=given.augment_probability,
             scale=given.scale,
