@@ -145,7 +145,7 @@ def test_a_report_is_of_one_run(folder: Path) -> None:
 
 def test_what_does_not_fit_is_left_out_and_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    assert track("simulate", "movie", "--seed", 1, "--frames", 12, "--shape", "500,500", "--cells", 40, "--quiet") == 0
+    assert track("simulate", "movie", "--seed", 1, "--frames", 8, "--shape", "400,400", "--cells", 30, "--quiet") == 0
     assert track("run", "--images", "movie/01", "--segmentation", "movie/01_SEG", "--output", "result", "--quiet") == 0
     assert track("report", "result", "--max-size-mb", 0.5, "--quiet") == 0
     path = tmp_path / "result" / "report.html"
