@@ -1,8 +1,8 @@
 """Section for the store: where a run keeps what is too large for one process."""
 
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, PrivateAttr, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator
 
 from tracker.errors import ConfigError
 from tracker.store.place import parse_place, split_password
@@ -21,6 +21,10 @@ class StoreSettings(BaseModel):
     """sqlite:///FILE, or postgresql://USER:PASSWORD@HOST:PORT/DATABASE; default a file beside the result."""
     arrays: str | None = None
     """Folder for embeddings, scores and masks as zarr; default beside the file, or beside the result."""
+    block_frames: Annotated[int, Field(ge=1)] = 16
+    """Frames whose embeddings or scores are computed, and kept, at a time."""
+    workers: Annotated[int, Field(ge=1)] = 1
+    """Processes that compute them, each with a model of its own; more than one helps where a GPU has room for them."""
     _password: str | None = PrivateAttr(default=None)
 
     @field_validator("url")
