@@ -64,7 +64,7 @@ def vectors_in_blocks(
     config: Config, embedder: Embedder, movie: LearningMovie, progress: Progress, *, anew: bool = False
 ) -> NDArray[np.float64]:
     """(N, C) vector of every detection by the model of [embeddings]; blocks that are there are used."""
-    arrays = BlockArrays(store_place(config).arrays, "embeddings", embedder.identity(config, movie))
+    arrays = _arrays(config, "embeddings", embedder.identity(config, movie))
     blocks = [block for block in _blocks(config, movie.detections) if _rows(movie.detections, block).size]
     done = set() if anew else arrays.done()
     work = _Work(config, str(config.path(".").resolve()), movie.detections, arrays, embedder, None)
@@ -84,7 +84,7 @@ def scores_in_blocks(
     anew: bool = False,
 ) -> NDArray[np.float32]:
     """(E,) score of every link (E, 2), rows, by the model of [associations]; only links that have none are scored."""
-    arrays = BlockArrays(store_place(config).arrays, "associations", identity)
+    arrays = _arrays(config, "associations", identity)
     parent_step = movie.detections.step[links[:, 0]]
     done = set() if anew else arrays.done()
     todo, kept = [], []
@@ -103,6 +103,12 @@ def scores_in_blocks(
     for number, own in kept:
         score[own] = _scores_of(arrays, number, links[own])
     return score
+
+
+def _arrays(config: Config, kind: str, identity: str) -> BlockArrays:
+    """Blocks of another size are other blocks."""
+    frames = (config.store or StoreSettings()).block_frames
+    return BlockArrays(store_place(config).arrays, kind, f"{identity}-{frames}")
 
 
 def _blocks(config: Config, found: Detections) -> list[_Block]:
@@ -170,7 +176,7 @@ class _Worker:
     def do(self, block: _Block) -> int:
         """Compute and keep a block; its number."""
         rows = _rows(self._work.detections, block)
-        about = {"steps": [block.first_step, block.stop_step]}
+        about: dict[str, object] = {"steps": [block.first_step, block.stop_step]}
         if self._work.embedder is not None:
             embedder, found = self._work.embedder, self._work.detections
             part = replace(
