@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test check bench clean
+.PHONY: demo test check bench clean system-packages
 
 demo: $(VENV)/demo.installed  ## set-up, then the main job on a real movie and on a simulated one
 	$(BIN)/track run configs/hela.toml --overwrite --plot
@@ -36,6 +36,16 @@ bench: $(VENV)/dev.installed  ## timed comparisons; minutes
 	$(BIN)/python benchmarks/tokens.py
 	$(BIN)/python benchmarks/transformer.py
 	$(BIN)/python benchmarks/inference.py
+	$(BIN)/python benchmarks/store.py
+
+# Debian packages that tests use where they are there (they skip, saying so, where not): a private PostgreSQL server.
+SYSTEM_PACKAGES := postgresql
+
+system-packages:  ## as root on Debian; elsewhere this says what to install
+	@if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+		dpkg -s $(SYSTEM_PACKAGES) >/dev/null 2>&1 \
+			|| { apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y $(SYSTEM_PACKAGES); }; \
+	else echo "To run all tests, install: $(SYSTEM_PACKAGES)"; fi
 
 clean:
 	rm -rf $(VENV) results
