@@ -14,7 +14,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from embeddings.aligned import aligned
@@ -22,6 +21,7 @@ from embeddings.inference import ScoreSettings, link_scores
 from embeddings.learning_movie import LearningMovie
 from embeddings.methods.load import TrackingModel, load_tracking_model
 from embeddings.table import NodeEmbeddings
+from embeddings.training.device import use_threads
 from tracker.config import Config
 from tracker.config_store import StoreSettings
 from tracker.detections import Detections
@@ -215,7 +215,7 @@ _worker: _Worker | None = None
 def _start(work: _Work, threads: int) -> None:
     """Make this process a worker."""
     global _worker
-    torch.set_num_threads(threads)
+    use_threads(threads)
     _worker = _Worker(replace(work, config=work.config.at(Path(work.folder))))
 
 
