@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 # Debian packages that some tests need; without them these tests are skipped, saying so.
-SYSTEM_PACKAGES := chromium chromium-driver \
+SYSTEM_PACKAGES := chromium chromium-driver postgresql \
 	xvfb xauth libgl1 libegl1 libopengl0 libgl1-mesa-dri libglib2.0-0 libdbus-1-3 libfontconfig1 \
 	libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4 libxcb-image0 libxcb-keysyms1 libxcb-randr0 libxcb-render-util0 \
 	libxcb-shape0 libxcb-sync1 libxcb-xfixes0 libxcb-xkb1
@@ -43,6 +43,7 @@ bench: $(VENV)/dev.installed  ## timed comparisons; minutes
 	$(BIN)/python benchmarks/transformer.py
 	$(BIN)/python benchmarks/inference.py
 	$(BIN)/python benchmarks/report.py
+	$(BIN)/python benchmarks/store.py
 
 pictures: report-pictures view-picture  ## the pictures of the documentation, by the commands themselves
 
@@ -65,10 +66,12 @@ view-picture: $(VENV)/dev.installed  ## the picture of docs/view.md; needs Xvfb
 	xvfb-run -a -s "-screen 0 1600x1000x24" $(BIN)/python benchmarks/view_picture.py results/view/config.toml docs/view.png
 
 system-packages:  ## what tests want from the system, where we may install it
-	@if [ "$$(id -u)" != 0 ]; then echo "not root: $(SYSTEM_PACKAGES) are not installed, tests that need them skip"; \
-	elif ! command -v apt-get >/dev/null; then echo "no apt-get: $(SYSTEM_PACKAGES) are not installed, tests that need them skip"; \
-	elif apt-get -qq update && apt-get -qq install -y --no-install-recommends $(SYSTEM_PACKAGES) >/dev/null; then :; \
-	else echo "apt-get failed: $(SYSTEM_PACKAGES) are not installed, tests that need them skip"; fi
+	@if ! command -v apt-get >/dev/null || [ "$$(id -u)" != 0 ]; then \
+		echo "not root, or no apt-get: tests that need $(SYSTEM_PACKAGES) skip"; \
+	elif dpkg -s $(SYSTEM_PACKAGES) >/dev/null 2>&1; then :; \
+	elif apt-get -qq update && DEBIAN_FRONTEND=noninteractive \
+		apt-get -qq install -y --no-install-recommends $(SYSTEM_PACKAGES) >/dev/null; then :; \
+	else echo "apt-get failed: tests that need $(SYSTEM_PACKAGES) skip"; fi
 
 clean:
 	rm -rf $(VENV) results

@@ -4,8 +4,12 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from postgres_server import PostgresServer
 
 # Before numpy and torch are imported. Small problems are solved faster so, and tests that run side by side, in as many
 # processes as there are cores, do not wait for each other.
@@ -64,3 +68,15 @@ def dish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pyte
 
     monkeypatch.chdir(segment_files(tmp_path_factory, tmp_path / "place"))
     return Path()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator["PostgresServer"]:
+    """A server of PostgreSQL on loopback, for the whole session."""
+    from postgres_server import running_server, why_not
+
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
+    with running_server() as server:
+        yield server

@@ -8,6 +8,7 @@ import typer
 from tracker.cli.common import Json, Overwrite, Quiet, Set, Verbose, configure, either, output, print_json, progress
 from tracker.config import load_config
 from tracker.config_scores import DETECTION_METHODS, LINK_METHODS
+from tracker.config_store import StoreSettings
 from tracker.errors import ConfigError, OutputError
 from tracker.prepare import require_torch
 
@@ -27,6 +28,9 @@ def embed(
     frame: Annotated[
         int | None, typer.Option(help="Which frame --plot draws (its t); default that of the highest score.")
     ] = None,
+    store: Annotated[
+        bool, typer.Option("--store", help="Block by block into the arrays of [store]; what is there is not redone.")
+    ] = False,
     overwrite: Overwrite = False,
     settings: Set = None,
     as_json: Json = False,
@@ -48,10 +52,13 @@ def embed(
     if frame is not None and plot is None:
         raise ConfigError("--frame says which frame --plot FILE.png draws: give both")
     picture = None if plot is None else Picture(plot, frame)
+    loaded = load_config(config, settings)
+    if store and loaded.store is None:
+        loaded = loaded.model_copy(update={"store": StoreSettings()})
     with progress(quiet or as_json) as say:
         made = embed_movie(
             method,
-            load_config(config, settings),
+            loaded,
             model,
             table,
             picture=picture,

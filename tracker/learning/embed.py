@@ -27,6 +27,7 @@ from tracker.learning.kept import kept_in, kept_table
 from tracker.learning.movies import learning_movie
 from tracker.learning.scores import association_scores, embedding_vectors
 from tracker.prepare import Inputs, Progress, measure, propose, read_inputs
+from tracker.store.configured import store_place
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,11 @@ def embed_movie(
     asked = _asked(method, config, model, table)
     section = "associations" if method in LINK_METHODS else "embeddings"
     path = kept_in(asked, getattr(asked, section).path, section)
+    if asked.store is not None:
+        if table is not None or method == TAP:
+            what = "--output names a table" if table is not None else f"{TAP} also makes division scores, in a table"
+            raise ConfigError(f"[store] keeps vectors and scores in its arrays, but {what}: leave one of them out")
+        path = store_place(asked).arrays / section
     progress("reading detections")
     inputs = read_inputs(asked)
     if method == TAP:

@@ -20,6 +20,7 @@ from tracker.errors import ConfigError
 from tracker.learning.division_scores import check_division_model
 from tracker.learning.embedder import named_embedder
 from tracker.learning.fused import Tracking, check_fuse, fused_source
+from tracker.learning.in_blocks import scores_in_blocks, vectors_in_blocks
 from tracker.learning.kept import fitting, identity_of, keep, kept_in, kept_table
 from tracker.learning.movies import learning_movie
 from tracker.prepare import Inputs, Progress
@@ -78,7 +79,7 @@ def association_scores(
 
     Scores are kept beside the result (or in associations.path) with what they depend on: detections, weights of the
     model, settings. Where all of that is unchanged they are used again, and only links that are new are scored; with
-    `anew` they are all scored, whatever is kept there.
+    `anew` they are all scored, whatever is kept there. With [store] they are kept in its arrays, block by block.
     """
     given = config.associations
     assert given is not None
@@ -90,6 +91,11 @@ def association_scores(
     identity = identity_of(
         movie, model.digest, variants=given.variants, competition=given.competition, threshold=given.threshold, **seen
     )
+    if config.store is not None:
+        if source is not None:
+            movie = replace(movie, fused=source.table(progress))
+        rows = graph.links.astype(np.int64)
+        return scores_in_blocks(config, movie, rows, identity, progress, anew=anew).astype(np.float64)
     path = kept_in(config, given.path, "associations")
     table = None if anew else fitting(kept_table(path, Associations), identity, path)
     links = graph.links.astype(np.int64)
@@ -130,5 +136,8 @@ def embedding_vectors(
 ) -> NDArray[np.float64]:
     """(N, C) vector of every detection by the model of [embeddings], kept like the scores of links."""
     movie = learning_movie(config, inputs)
-    table = named_embedder(config).table(config, movie, progress, anew=anew)
+    embedder = named_embedder(config)
+    if config.store is not None:
+        return vectors_in_blocks(config, embedder, movie, progress, anew=anew)
+    table = embedder.table(config, movie, progress, anew=anew)
     return aligned(inputs.detections, table, movie.name).astype(np.float64)
