@@ -68,7 +68,10 @@ def mend(part: Part, settings: SolverSettings, deadline: float, enough: float = 
         for group in groups:
             inner = np.zeros(problem.n_detections, bool)
             inner[group] = True
-            if not (seeds & inner).any() or (_broken(part, excess) & inner).any():
+            dear = seeds & inner
+            if not dear.any() or (_broken(part, excess) & inner).any():
+                continue
+            if (grown(problem, dear) & ~inner).any():  # on the border: a wider window helps, a proof in here does not
                 continue
             closed = close_gap(part, excess, inner, _LEAST, settings, deadline)
             if closed is not None:
