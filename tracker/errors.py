@@ -7,7 +7,11 @@ PintrackError                exit code 1
 │   ├── FeatureError             a feature that cannot be computed, or is not finite
 │   ├── TruthError               ground truth that cannot be read or matched
 │   ├── PinsFileError            rows of pins that are malformed or name what is not there (pin_table.py)
-│   └── OutputError              the result cannot be written
+│   ├── OutputError              the result cannot be written
+│   └── StoreError               a store is missing, full, read-only, not ours, or given what it cannot keep
+│       ├── StoreMismatchError       made from another config, or by another version
+│       ├── StoreLockedError         another run works on it
+│       └── StoreLostError           the connection died; what was being written left nothing behind
 ├── ConfigError              2   the TOML or the command line
 ├── MissingExtraError        2   an optional package is needed
 ├── PinConflictError         3   pins that cannot hold together
@@ -50,6 +54,27 @@ class TruthError(InputError):
 
 class OutputError(InputError):
     """The result cannot be written."""
+
+
+class StoreError(InputError):
+    """A store cannot be used, or cannot keep what it is given."""
+
+
+class StoreMismatchError(StoreError):
+    """A store was made from another config, or by another version. keys: the config keys that differ."""
+
+    def __init__(self, message: str, keys: tuple[str, ...] = ()) -> None:
+        """Remember the keys."""
+        super().__init__(message)
+        self.keys = keys
+
+
+class StoreLockedError(StoreError):
+    """Another run works on the store."""
+
+
+class StoreLostError(StoreError):
+    """The connection to the store died; a transaction that was open has left nothing behind and may be repeated."""
 
 
 class ConfigError(PintrackError):
