@@ -24,7 +24,7 @@ class PricedChunk:
     divisions: (H, 3) int32 rows, sorted.   division_cost: (H,) in place of the two links.
     division_links: (H, 2) int32 indices into this chunk's links, or -1 where that link was dropped. As it is, the links
         of a kept division are kept, too, since tables show their features: no -1 occurs.
-    n_links_proposed, n_divisions_proposed: how many nearness proposed here, before pins and dominance.
+    n_links_proposed, n_divisions_proposed: how many nearness and pins proposed here, before dominance.
     link_columns: feature columns of the links, by name, where they were asked for.
     """
 

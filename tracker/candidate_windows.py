@@ -125,8 +125,12 @@ class Window:
     first_step: int
     stop_step: int
     with_demand: bool = True
-    n_links_proposed: int = field(init=False, default=0)
     n_divisions_proposed: int = field(init=False, default=0)
+
+    @property
+    def n_links_proposed(self) -> int:
+        """Links, those that pins demand included."""
+        return len(self.graph.links)
 
     @cached_property
     def graph(self) -> CandidateGraph:
@@ -143,7 +147,6 @@ class Window:
             flow=source.flow,
             steps=(self.first_step, self.stop_step),
         )
-        self.n_links_proposed = len(graph.links)
         demand = source.demand
         if demand is None or not self.with_demand:
             return graph
@@ -155,7 +158,6 @@ class Window:
             return graph
         if source.pairs:
             pairs = np.concatenate([np.empty((0, 2), np.int32), *self._proposed_pairs(graph)])
-            self.n_divisions_proposed = len(pairs)
             graph = with_divisions(graph, pairs)
         return add_candidates(graph, links, divisions, pairs=source.pairs)
 
@@ -204,8 +206,8 @@ class Window:
     def _pairs(self) -> Iterator[NDArray[np.int32]]:
         known = self.graph.division_links
         if len(known):
-            for start in range(0, len(known), PAIRS_AT_ONCE):
-                yield known[start : start + PAIRS_AT_ONCE]
+            self.n_divisions_proposed = len(known)
+            yield from (known[start : start + PAIRS_AT_ONCE] for start in range(0, len(known), PAIRS_AT_ONCE))
             return
         for pairs in self._proposed_pairs(self.graph):
             self.n_divisions_proposed += len(pairs)

@@ -21,6 +21,8 @@ from tracker.detections import Detections
 from tracker.features.context import FeatureContext
 from tracker.pin_checks import ResolvedPins
 
+MANY = 5_000_000  # links and divisions; more are not held unless the config says so
+
 
 def candidate_source(
     config: Config, context: FeatureContext, movie: MovieModel | None, pins: ResolvedPins | None
@@ -77,6 +79,12 @@ def no_candidates(detections: Detections) -> CandidateGraph:
     return CandidateGraph(
         detections, np.empty((0, 2), np.int32), np.empty((0, 3), np.int32), np.empty((0, 2), np.int32)
     )
+
+
+def wants_needed(config: Config, detections: Detections) -> bool:
+    """Whether only the candidates that are needed are held, as candidates.materialise says."""
+    wanted = config.candidates.materialise
+    return wanted == "needed" or (wanted == "auto" and count_proposed(config, detections) > MANY)
 
 
 def count_proposed(config: Config, detections: Detections) -> int:

@@ -42,7 +42,7 @@ class FeatureContext:
         default_factory=dict, init=False, compare=False, repr=False
     )
     of_detections: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
-    of_links: dict[str, NDArray[np.float64]] = field(default_factory=dict, init=False, compare=False, repr=False)
+    of_links: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
     @property
     def surprise(self) -> Surprise:
@@ -56,11 +56,12 @@ class FeatureContext:
         value: T = self.of_detections[name]
         return value
 
-    def once_per_links(self, name: str, compute: Callable[[], NDArray[np.float64]]) -> NDArray[np.float64]:
-        """(E, ...) what is computed from the links: kept while only the divisions change (`with_divisions`)."""
+    def once_per_links(self, name: str, compute: Callable[[], T]) -> T:
+        """What is computed from the links: kept while only the divisions change (`with_divisions`)."""
         if name not in self.of_links:
             self.of_links[name] = compute()
-        return self.of_links[name]
+        value: T = self.of_links[name]
+        return value
 
     def with_links(self, graph: CandidateGraph, association: NDArray[np.float64] | None) -> "FeatureContext":
         """The same movie with other candidates; association: (E,) scores of its links."""
