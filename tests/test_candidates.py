@@ -257,7 +257,7 @@ def test_gating_does_not_depend_on_the_chunks(monkeypatch):
     detections = detections_of([rng.uniform(0, 20, (9, 2)) for _ in range(4)])
     options = {"max_frame_gap": 2, "pairs_per_parent": 4, "division_max_distance": 12.0}
     whole = build_candidates(detections, **options)
-    monkeypatch.setattr("tracker.candidates._PARENTS_PER_CHUNK", 2)
+    monkeypatch.setattr("tracker.candidates._PAIRS_PER_CHUNK", 2)
     chunked = build_candidates(detections, **options)
     assert len(whole.divisions) > 20
     assert chunked.divisions.tolist() == whole.divisions.tolist()

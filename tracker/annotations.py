@@ -26,6 +26,12 @@ def with_demanded(graph: CandidateGraph, pins: ResolvedPins, *, pairs: bool) -> 
     pairs: divisions are candidates of their own (candidates.divisions = "pair").
     Raises ConfigError for a division pinned where divisions are switched off altogether; see `check_divisions`.
     """
+    links, divisions = demanded_rows(pins)
+    return add_candidates(graph, links, divisions, pairs=pairs)
+
+
+def demanded_rows(pins: ResolvedPins) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(K, 2) links and (M, 3) divisions, rows of the detections, that true pins, certain or likely, speak of."""
     used = np.union1d(np.concatenate([*pins.sources.values(), np.empty(0, np.int64)]), pins.soft).astype(np.int64)
     kind, rows = pins.table.kind[used], pins.rows[used]
     true = pins.table.value[used]
@@ -33,7 +39,7 @@ def with_demanded(graph: CandidateGraph, pins: ResolvedPins, *, pairs: bool) -> 
     link = true & (((kind == _CODE["link"]) | (kind == _CODE["children"])) & (n_children == 1))
     division = true & (((kind == _CODE["division"]) | (kind == _CODE["children"])) & (n_children == 2))
     child = rows[:, 1:].max(axis=1)
-    return add_candidates(graph, np.column_stack([rows[:, 0], child])[link], rows[division], pairs=pairs)
+    return np.column_stack([rows[:, 0], child])[link], rows[division]
 
 
 def check_divisions(pins: ResolvedPins, divisions: str) -> None:

@@ -13,7 +13,7 @@ from tracker.detections import Detections
 from tracker.local_motion import residuals
 
 Direction = Literal["backward", "forward", "both"]
-_PARENTS_PER_CHUNK = 100_000  # parents whose pairs are gated at once, so that gating bounds the memory
+_PAIRS_PER_CHUNK = 4_000_000  # pairs that are gated at once, so that gating bounds the memory
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ def build_candidates(
     pairs_per_parent: int = 0,
     division_max_distance: float = math.inf,
     flow: NDArray[np.float64] | None = None,
+    steps: tuple[int, int] | None = None,
 ) -> CandidateGraph:
     """Propose links between near detections, and every pair of a parent's links as a division.
 
@@ -60,12 +61,14 @@ def build_candidates(
     division_max_distance: neither child of a division may be farther from the parent, per frame of gap.
     flow: (N, D) expected displacement of each detection per frame; distances are then counted from where a parent is
         expected. Default: where it is.
+    steps: only what parents of these kept frames, half-open, take part in; default all.
     """
     starts = detections.starts
+    first, stop = (0, len(starts) - 1) if steps is None else steps
     drift = np.zeros_like(detections.position) if flow is None else flow
     parts = [np.empty((0, 2), np.int32)]
     for gap_frames in range(1, max_frame_gap + 1):
-        for step in range(len(starts) - 1 - gap_frames):
+        for step in range(first, min(stop, len(starts) - 1 - gap_frames)):
             earlier = slice(int(starts[step]), int(starts[step + 1]))
             later = slice(int(starts[step + gap_frames]), int(starts[step + gap_frames + 1]))
             parents = detections.position[earlier] + gap_frames * drift[earlier]
@@ -77,7 +80,12 @@ def build_candidates(
     if not divisions:
         return graph
     pairs = np.concatenate(
-        [np.empty((0, 2), np.int32), *_division_pairs(graph, drift, pairs_per_parent, division_max_distance)]
+        [
+            np.empty((0, 2), np.int32),
+            *division_pairs(
+                graph, drift, pairs_per_parent=pairs_per_parent, division_max_distance=division_max_distance
+            ),
+        ]
     )
     return with_divisions(graph, pairs)
 
@@ -124,24 +132,42 @@ def _nearest(
     return rows[keep], index[keep].astype(np.int64)
 
 
-def _division_pairs(
-    graph: CandidateGraph, drift: NDArray[np.float64], pairs_per_parent: int, division_max_distance: float
+def division_pairs(
+    graph: CandidateGraph,
+    flow: NDArray[np.float64] | None = None,
+    *,
+    pairs_per_parent: int = 0,
+    division_max_distance: float = math.inf,
+    pairs_per_chunk: int = _PAIRS_PER_CHUNK,
 ) -> Iterator[NDArray[np.int32]]:
-    """Yield (K, 2) pairs of link indices with one parent, gated, chunk by chunk of parents."""
-    step = residuals(graph.detections, graph.links, drift)  # from where the parent is expected
-    allowed = np.arange(len(graph.links), dtype=np.int32)
-    if math.isfinite(division_max_distance):
-        length = np.linalg.norm(step, axis=1)
-        allowed = allowed[length <= division_max_distance * graph.link_gap_frames]
-    parent = graph.links[allowed, 0]
+    """Yield (K, 2) pairs of link indices with one parent, smaller index first, gated as in `build_candidates`.
+
+    Chunk by chunk of whole parents with about `pairs_per_chunk` pairs each, in the order of the links.
+    """
+    links = graph.links
+    gated = math.isfinite(division_max_distance)
+    step = np.empty((0, 0))
+    if gated or pairs_per_parent:  # from where the parent is expected
+        drift = np.zeros_like(graph.detections.position) if flow is None else flow
+        step = residuals(graph.detections, links, drift)
+    allowed = np.arange(len(links), dtype=np.int32)
+    if gated:
+        allowed = allowed[np.linalg.norm(step, axis=1) <= division_max_distance * graph.link_gap_frames]
+    parent = links[allowed, 0]
     group_end = np.searchsorted(parent, parent, side="right")
-    for start in range(0, len(graph.detections), _PARENTS_PER_CHUNK):
-        low, high = np.searchsorted(parent, [start, start + _PARENTS_PER_CHUNK])
-        partners = group_end[low:high] - np.arange(low, high) - 1
-        first = np.repeat(np.arange(low, high), partners)
-        offset = np.arange(len(first)) - np.repeat(np.cumsum(partners) - partners, partners)
+    partners = group_end - np.arange(len(parent)) - 1
+    ends = np.cumsum(partners)
+    low = 0
+    while low < len(parent):
+        # The last parent that begins before the chunk is full goes wholly into it.
+        full = int(np.searchsorted(ends, (ends[low - 1] if low else 0) + pairs_per_chunk))
+        high = int(group_end[min(full, len(parent) - 1)])
+        own = partners[low:high]
+        first = np.repeat(np.arange(low, high), own)
+        offset = np.arange(len(first)) - np.repeat(np.cumsum(own) - own, own)
         pairs = allowed[np.column_stack([first, first + 1 + offset])]
         yield _nearest_midpoints(graph, step, pairs, pairs_per_parent) if pairs_per_parent else pairs
+        low = high
 
 
 def _nearest_midpoints(

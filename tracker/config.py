@@ -86,6 +86,8 @@ class Candidates(_Section):
     """Keep only this many divisions of a parent, those with the nearest midpoint; 0 = all."""
     division_max_distance: Positive = float("inf")
     """Farthest child of a division, in data.unit per frame of gap."""
+    materialise: Literal["auto", "all", "needed"] = "auto"
+    """all: hold every candidate in memory; needed: those that could be chosen; auto: needed above five million."""
 
     @model_validator(mode="after")
     def _bounded(self) -> "Candidates":
@@ -126,6 +128,8 @@ class CostSettings(_Section):
     """Further terms; they add to the preset."""
     motile: tuple[MotileTerm, ...] = ()
     """Terms that name a motile class of your own; `[[costs.terms]]` with `motile = ...` comes here."""
+    measure_detections: Annotated[int, Field(ge=1000)] = 50_000
+    """auto: movies with more detections are measured on windows of frames with about so many in all."""
     measured: Measured | None = None
     """The numbers of the preset auto, frozen; without them every run measures them."""
 

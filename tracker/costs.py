@@ -79,37 +79,85 @@ def price(
     """
     terms = resolve_terms(settings, has_association=context.association is not None, has_pairs=divisions == "pair")
     graph = context.graph
-    columns = dict(known or {})
-    measured = dict(statistics or {})
-    totals: dict[Family, NDArray[np.float64]] = {
-        "link": np.zeros(len(graph.links)),
-        "division": np.full(len(graph.divisions), settings.division),
-        "detection": np.full(len(graph.detections), 0.0 if settings.detection == "keep" else settings.detection),
-    }
-    for term in terms:
-        key = (term.on, term.feature)
-        if key not in columns:
-            columns[key] = compute_feature(context, term.on, term.feature)
-        column = columns[key]
-        if term.standardise == "zscore":
-            if key not in measured:
-                measured[key] = Standardiser.measure(column)
-            column = measured[key](column)
-        totals[term.on] += term.weight * column
-    if divisions == "pair" and not any(term.on == "division" for term in terms):
-        totals["division"] += totals["link"][graph.division_links].sum(axis=1)
-    appear, disappear = _ends(context, settings)
+    prices = TermPrices(context, terms, dict(statistics or {}), dict(known or {}))
+    link = prices.total("link", np.zeros(len(graph.links)))
+    division = prices.total("division", np.full(len(graph.divisions), settings.division))
+    if divisions == "pair" and not prices.has("division"):
+        division += link[graph.division_links].sum(axis=1)
+    ends = price_detections(prices, settings, divisions=divisions)
     return Costs(
-        link=totals["link"],
-        division=totals["division"],
-        detection=totals["detection"],
+        link=link,
+        division=division,
+        detection=ends.detection,
+        appear=ends.appear,
+        disappear=ends.disappear,
+        appear_unit=ends.appear_unit,
+        disappear_unit=ends.disappear_unit,
+        split=ends.split,
+        columns=prices.columns,
+        statistics=prices.statistics,
+    )
+
+
+@dataclass
+class TermPrices:
+    """The terms of a config on one graph. columns, statistics: as in `Costs`; what is not there is computed."""
+
+    context: FeatureContext
+    terms: tuple[Term, ...]
+    statistics: dict[tuple[Family, str], Standardiser]
+    columns: dict[tuple[Family, str], NDArray[np.float64]]
+
+    def has(self, family: Family) -> bool:
+        """Whether any term is on this family."""
+        return any(term.on == family for term in self.terms)
+
+    def column(self, family: Family, feature: str) -> NDArray[np.float64]:
+        """One number per candidate of the family."""
+        key = (family, feature)
+        if key not in self.columns:
+            self.columns[key] = compute_feature(self.context, family, feature)
+        return self.columns[key]
+
+    def total(self, family: Family, total: NDArray[np.float64]) -> NDArray[np.float64]:
+        """`total` plus all terms on the family, in place."""
+        for term in self.terms:
+            if term.on != family:
+                continue
+            column = self.column(family, term.feature)
+            if term.standardise == "zscore":
+                key = (family, term.feature)
+                if key not in self.statistics:
+                    self.statistics[key] = Standardiser.measure(column)
+                column = self.statistics[key](column)
+            total += term.weight * column
+        return total
+
+
+@dataclass(frozen=True)
+class DetectionCosts:
+    """What does not depend on links; see `Costs`."""
+
+    detection: NDArray[np.float64]
+    appear: NDArray[np.float64]
+    disappear: NDArray[np.float64]
+    appear_unit: NDArray[np.float64]
+    disappear_unit: NDArray[np.float64]
+    split: float | None
+
+
+def price_detections(prices: TermPrices, settings: CostSettings, *, divisions: str) -> DetectionCosts:
+    """Price detections, their ends, and divisions of the split model."""
+    context = prices.context
+    constant = 0.0 if settings.detection == "keep" else settings.detection
+    appear, disappear = _ends(context, settings)
+    return DetectionCosts(
+        detection=prices.total("detection", np.full(len(context.graph.detections), constant)),
         appear=settings.appear * appear,
         disappear=settings.disappear * disappear,
         appear_unit=appear,
         disappear_unit=disappear,
         split=_split(context, settings) if divisions == "split" else None,
-        columns=columns,
-        statistics=measured,
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -75,12 +76,12 @@ class Detections:
         """Spatial dimensions D, 2 or 3."""
         return int(self.position.shape[1])
 
-    @property
+    @cached_property
     def step(self) -> NDArray[np.int64]:
         """(N,) index of each detection's frame in `frames`."""
         return np.searchsorted(self.frames, self.frame)
 
-    @property
+    @cached_property
     def starts(self) -> NDArray[np.int64]:
         """(T+1,) row offsets: frame `frames[k]` holds rows `starts[k]:starts[k+1]`."""
         return np.append(np.searchsorted(self.frame, self.frames), len(self)).astype(np.int64)

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tracker.dropped_ways import DroppedWays
 from tracker.ilp.problem import Solution, TrackingProblem
 from tracker.ilp.reduce import dominated
 from tracker.ilp.rows import constraint_matrix, reduced_costs
@@ -35,13 +36,16 @@ class Margins:
     into: NDArray[np.float64]
 
 
-def bound_margins(problem: TrackingProblem, solution: Solution) -> Margins:
-    """Lower bounds of all margins from the reduced costs of one solve."""
+def bound_margins(problem: TrackingProblem, solution: Solution, dropped: DroppedWays | None = None) -> Margins:
+    """Lower bounds of all margins from the reduced costs of one solve.
+
+    dropped: what the candidates cost that are not in the problem because they are dominated; None when there are none.
+    """
     with np.errstate(invalid="ignore"):  # NaN, where there are no duals, stays NaN
-        return _bound_margins(problem, solution)
+        return _bound_margins(problem, solution, dropped)
 
 
-def _bound_margins(problem: TrackingProblem, solution: Solution) -> Margins:
+def _bound_margins(problem: TrackingProblem, solution: Solution, dropped: DroppedWays | None) -> Margins:
     layout, count, chosen = problem.layout, problem.n_detections, solution.values
     switch = _switching_costs(problem, solution)
     leave = np.where(chosen, switch, 0.0)
@@ -53,6 +57,9 @@ def _bound_margins(problem: TrackingProblem, solution: Solution) -> Margins:
     in_ways = [(child, layout.link), (one, layout.division), (other, layout.division), (rows, layout.appear)]
     way_in = _least(count, others, in_ways)
     way_out = _least(count, others, [(parent, layout.link), (mother, layout.division), (rows, layout.disappear)])
+    if dropped is not None:
+        np.minimum(way_in, dropped.into, out=way_in)
+        np.minimum(way_out, dropped.out, out=way_out)
     selected = chosen[layout.detection]
     forced = switch[layout.detection] + way_in + way_out
     way_in[selected] = np.minimum(way_in, switch[layout.detection])[selected]
@@ -71,11 +78,18 @@ def _bound_margins(problem: TrackingProblem, solution: Solution) -> Margins:
     apart = way_out_of_one[u] + way_in[v]
     if len(problem.divisions):  # ... which a division with the same child may be for both
         apart = np.minimum(apart, _cheapest_division(problem, others)[used])
+    if dropped is not None:
+        apart = np.minimum(apart, dropped.division[used])
     alone = np.maximum(way_out_of_one[u] - slack_out[u], way_in[v] - slack_in[v])
     without = leave[layout.link][used] + np.maximum(alone, apart - slack_out[u] - slack_in[v])
     into[v] = without
     if problem.split:
-        further = _least(count, others, [(parent, layout.link)]) + switch[layout.splits] - slack_out
+        links_out = _least(count, others, [(parent, layout.link)])
+        further = (
+            (links_out if dropped is None else np.minimum(links_out, dropped.link_out))
+            + switch[layout.splits]
+            - slack_out
+        )
         out[u] = np.where(divides, np.inf, further)[u]  # a second child, the first kept
         np.minimum.at(out, u, without)
     else:

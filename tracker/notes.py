@@ -3,23 +3,33 @@
 import numpy as np
 
 from tracker.auto.model import MovieModel
-from tracker.candidates import CandidateGraph
 from tracker.config import Config
+from tracker.detections import Detections
 from tracker.errors import first_five
 
 FEWEST_LINKS = 20  # with fewer, what the preset auto measures is hardly more than where it starts
 
 
-def notes_of(config: Config, graph: CandidateGraph, movie: MovieModel | None) -> list[str]:
+def notes_of(config: Config, found: Detections, movie: MovieModel | None, n_links: int) -> list[str]:
     """What there is to say of the candidates of a movie and of what was measured on it."""
-    return [note for note in (unlinkable(config, graph), hardly_measured(movie)) if note is not None]
+    notes = (unlinkable(config, found, n_links), hardly_measured(movie), measured_on_a_sample(movie))
+    return [note for note in notes if note is not None]
 
 
-def unlinkable(config: Config, graph: CandidateGraph) -> str | None:
+def measured_on_a_sample(movie: MovieModel | None) -> str | None:
+    """A sentence when the numbers of the preset auto come from a part of the movie."""
+    if movie is None or movie.sample is None:
+        return None
+    return (
+        f"the numbers of the preset auto were measured on {movie.sample}; raise costs.measure_detections to measure "
+        "on all of them (docs/auto.md)"
+    )
+
+
+def unlinkable(config: Config, found: Detections, n_links: int) -> str | None:
     """A sentence when two frames or more hold detections and no link between any is proposed."""
-    found = graph.detections
     filled = found.frames[np.diff(found.starts) > 0]
-    if len(filled) < 2 or len(graph.links):
+    if len(filled) < 2 or n_links:
         return None
     wanted = config.candidates
     reach = "" if np.isinf(wanted.max_distance) else f", candidates.max_distance = {wanted.max_distance:g}"

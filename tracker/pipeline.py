@@ -17,6 +17,7 @@ from tracker.annotations import solve_pinned
 from tracker.candidates import CandidateGraph
 from tracker.config import Config
 from tracker.costs import Costs
+from tracker.dropped_ways import dropped_ways
 from tracker.errors import ConfigError
 from tracker.evaluate import evaluate, require_traccuracy
 from tracker.exact_margins import exact_margins
@@ -27,7 +28,7 @@ from tracker.io.result import ResultTables, refuse_existing, write_result
 from tracker.lineage import Lineage, make_lineage
 from tracker.margins import Margins, bound_margins
 from tracker.pin_table import Key
-from tracker.prepare import Inputs, Progress, Stopwatch, prepare, solver_settings
+from tracker.prepare import Inputs, Prepared, Progress, Stopwatch, prepare, solver_settings
 from tracker.run_report import make_report, make_sequential_report, peak_memory_mb
 from tracker.sequential_run import check_sequential, track_sequentially
 from tracker.truth import read_truth
@@ -135,7 +136,16 @@ def _at_once(config: Config, watch: Stopwatch, explained: Sequence[Key]) -> _Tra
             "what a choice is worth is unknown where motile solves, or classes of your own take part: leave out "
             '--explain, and set output.margins = "bound" or "none"'
         )
-    prepared = prepare(config, watch, with_motile=True)
+    every = (
+        "motile" if by_motile else "--explain" if explained else "" if config.output.margins != "exact" else "margins"
+    )
+    if every and config.candidates.materialise == "needed":
+        what = {"margins": 'output.margins = "exact"', "motile": "motile"}.get(every, every)
+        raise ConfigError(
+            f'{what} looks at every candidate, and candidates.materialise = "needed" holds only some: '
+            'set it to "auto" or "all"'
+        )
+    prepared = prepare(config, watch, with_motile=True, as_needed=not every)
     inputs, graph, costs = prepared.inputs, prepared.graph, prepared.costs
     explained_rows = [find_row(inputs.detections, key) for key in dict.fromkeys(explained)]
     with watch.stage("solve", "solving"):
@@ -146,7 +156,7 @@ def _at_once(config: Config, watch: Stopwatch, explained: Sequence[Key]) -> _Tra
         else:
             problem, solution = solve_pinned(prepared.problem, prepared.pins, solver_settings(config))
     with watch.stage("margins", "measuring margins"):
-        margins = _margins(config, problem, solution)
+        margins = _margins(config, prepared, problem, solution, watch)
     bills = []
     for row in explained_rows:
         watch.progress("explaining")
@@ -178,14 +188,19 @@ def to_lineage(graph: CandidateGraph, problem: TrackingProblem, solution: Soluti
     return make_lineage(graph.detections, values[layout.detection], links)
 
 
-def _margins(config: Config, problem: TrackingProblem, solution: Solution) -> Margins | None:
+def _margins(
+    config: Config, prepared: Prepared, problem: TrackingProblem, solution: Solution, watch: Stopwatch
+) -> Margins | None:
     if config.output.margins == "none":
         return None
     if config.output.margins == "exact" and solution.status == "optimal":
         return exact_margins(problem, solution.values, solver_settings(config))
     if config.output.margins == "exact":
         log.warning("margins are bounds: exact ones need a proven optimum, and time ran out")
-    return bound_margins(problem, solution)
+    dropped = None
+    if prepared.source is not None:
+        dropped = dropped_ways(prepared.source, problem, solution, watch.share("measuring margins"))
+    return bound_margins(problem, solution, dropped)
 
 
 def _detection_columns(margins: Margins | None) -> dict[str, NDArray[np.float64]]:

@@ -2,6 +2,7 @@
 
 import importlib.util
 import logging
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,6 +15,9 @@ from numpy.typing import NDArray
 from tracker.annotations import check_divisions, with_demanded, with_soft_pins
 from tracker.auto.fit import measure_movie
 from tracker.auto.model import MovieModel
+from tracker.auto.sample import quick_flow, sample_windows
+from tracker.candidate_stream import collect, stream_candidates
+from tracker.candidate_windows import CandidateSource
 from tracker.candidates import CandidateGraph, build_candidates
 from tracker.config import Config
 from tracker.config_scores import AssociationSettings, DivisionScoreSettings, EmbeddingSettings
@@ -27,6 +31,7 @@ from tracker.io.movie import Movie
 from tracker.io.movies import open_movie
 from tracker.io.points import read_points
 from tracker.local_motion import local_motion
+from tracker.needed import candidate_source, no_candidates, wants_needed, with_scores, with_statistics
 from tracker.pin_checks import ResolvedPins, resolve_pins
 from tracker.pins import read_pins
 from tracker.reading import detections_from_masks, detections_from_points, frames_of_points, select_frames
@@ -34,6 +39,7 @@ from tracker.scores import lay_on_detections, load_associations, load_division_s
 
 log = logging.getLogger(__name__)
 Progress = Callable[[str], None]
+_TELL_S = 0.5
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,9 @@ class Prepared:
 
     pins: None when the config names no files of pins.   movie: what was measured; None when nothing asks for it.
     association: (E,) learned score of each link, None where the config names none.
+    source: where only the candidates that are needed were kept (candidates.materialise): what all of them follow from.
+    Then `graph`, `costs` and `problem` hold those alone, and `association` nothing.
+    n_proposed: links and divisions that nearness and pins proposed.
     """
 
     inputs: Inputs
@@ -60,6 +69,8 @@ class Prepared:
     pins: ResolvedPins | None
     movie: MovieModel | None = None
     association: NDArray[np.float64] | None = None
+    source: CandidateSource | None = None
+    n_proposed: tuple[int, int] = (0, 0)
 
 
 @dataclass
@@ -79,11 +90,26 @@ class Stopwatch:
         self.seconds[name] = self.seconds.get(name, 0.0) + passed
         log.debug("%s: %.2f s", message, passed)
 
+    def share(self, message: str) -> Callable[[float], None]:
+        """What to tell the share that is behind; announced with the time left, at most twice a second."""
+        start = last = time.perf_counter()
 
-def prepare(config: Config, watch: Stopwatch, *, with_motile: bool = False) -> Prepared:
+        def tell(share: float) -> None:
+            nonlocal last
+            now = time.perf_counter()
+            if now - last >= _TELL_S and 0 < share < 1:
+                last = now
+                left_s = (now - start) * (1 - share) / share
+                self.progress(f"{message}: {100 * share:.0f} %, about {left_s:.0f} s left")
+
+        return tell
+
+
+def prepare(config: Config, watch: Stopwatch, *, with_motile: bool = False, as_needed: bool = False) -> Prepared:
     """Read, propose, price. Pins are checked against the movie, and against each other, before anything is priced.
 
     with_motile: the caller adds the motile classes that the config names, and heeds solver.engine.
+    as_needed: the caller can do without candidates that could never be chosen, where candidates.materialise says so.
     Raises ConfigError where solver.method is another than the integer program, which is what is prepared here, and
     where the config needs motile and the caller does not know it.
     """
@@ -103,6 +129,8 @@ def prepare(config: Config, watch: Stopwatch, *, with_motile: bool = False) -> P
     divisions = config.candidates.divisions
     with watch.stage("measure", "measuring the movie"):
         movie = measure(config, inputs.detections)
+    if as_needed and wants_needed(config, inputs.detections):
+        return _prepare_needed(config, watch, inputs, pins, movie)
     with watch.stage("candidates", "proposing candidates"):
         graph = propose(config, inputs.detections, movie)
     with watch.stage("features", "computing features and costs"):
@@ -120,7 +148,46 @@ def prepare(config: Config, watch: Stopwatch, *, with_motile: bool = False) -> P
         problem = to_problem(graph, costs, config.costs)
         if pins is not None:
             problem = with_soft_pins(problem, pins, config.annotations.soft_weight)
-    return Prepared(inputs, graph, costs, problem, pins, movie, context.association)
+    n_proposed = len(graph.links), len(graph.divisions)
+    return Prepared(inputs, graph, costs, problem, pins, movie, context.association, None, n_proposed)
+
+
+def _prepare_needed(
+    config: Config, watch: Stopwatch, inputs: Inputs, pins: ResolvedPins | None, movie: MovieModel | None
+) -> Prepared:
+    """The same, keeping only the candidates that could be chosen."""
+    with watch.stage("features", "looking around detections"):
+        others = config.model_copy(update={"associations": None})
+        context = context_of(others, inputs, no_candidates(inputs.detections), movie, watch.progress)
+        source = candidate_source(config, context, movie, pins)
+    given = config.associations
+    if given is not None:
+        with watch.stage("candidates", "scoring links"):
+            source = with_scores(source, lambda graph: _associations(config, given, inputs, graph, watch.progress))
+    with watch.stage("features", "measuring candidates"):
+        source = with_statistics(source, watch.share("measuring candidates"))
+    with watch.stage("candidates", "proposing and pricing candidates"):
+        chunks = stream_candidates(source, with_columns=True, done=watch.share("proposing and pricing candidates"))
+        needed = collect(source, chunks)
+    with watch.stage("build", "building the program"):
+        ends = source.ends
+        costs = Costs(
+            link=needed.link_cost,
+            division=needed.division_cost,
+            detection=ends.detection,
+            appear=ends.appear,
+            disappear=ends.disappear,
+            appear_unit=ends.appear_unit,
+            disappear_unit=ends.disappear_unit,
+            split=ends.split,
+            columns=needed.columns,
+            statistics=source.statistics,
+        )
+        problem = to_problem(needed.graph, costs, config.costs)
+        if pins is not None:
+            problem = with_soft_pins(problem, pins, config.annotations.soft_weight)
+    n_proposed = needed.n_links, needed.n_divisions
+    return Prepared(inputs, needed.graph, costs, problem, pins, movie, None, source, n_proposed)
 
 
 def read_annotations(config: Config, detections: Detections) -> ResolvedPins | None:
@@ -168,6 +235,26 @@ def measure(config: Config, detections: Detections) -> MovieModel | None:
     """What the preset auto measures on the movie, with the candidates of the config; None when nothing asks for it."""
     if not config.costs.measures:
         return None
+    if len(detections) > config.costs.measure_detections:
+        return _measure_sample(config, detections)
+    return _measure(config, detections)
+
+
+def _measure_sample(config: Config, detections: Detections) -> MovieModel:
+    """What a large movie's windows say, and the local motion everywhere."""
+    wanted = solver_settings(config)
+    flow = quick_flow(detections, wanted.threads or os.cpu_count() or 1)
+    if config.costs.measured is not None:
+        return MovieModel(config.costs.measured, flow)
+    sample = sample_windows(
+        detections, config.costs.measure_detections, apart=config.candidates.max_frame_gap, seed=config.solver.seed
+    )
+    found = _measure(config, sample.detections)
+    log.info("the numbers of the preset auto come from %s", sample)
+    return MovieModel(found.numbers, flow, found.n_links, str(sample))
+
+
+def _measure(config: Config, detections: Detections) -> MovieModel:
     keep = config.costs.detection == "keep"
     return measure_movie(
         detections,

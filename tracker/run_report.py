@@ -32,8 +32,10 @@ def make_report(
         "proof": solution.proof,
         "counts": {
             "detections": len(graph.detections),
-            "links": len(graph.links),
-            "divisions": len(graph.divisions),
+            "links": prepared.n_proposed[0],
+            "divisions": prepared.n_proposed[1],
+            "links_held": len(graph.links),
+            "divisions_held": len(graph.divisions),
             **solution.counts,
             "selected_detections": int(lineage.selected.sum()),
             "selected_links": len(lineage.links),
@@ -44,7 +46,7 @@ def make_report(
             "pins": 0 if pins is None else len(pins.table),
             "pins_unanswered": 0 if pins is None else pins.table.unanswered,
         },
-        "notes": notes_of(config, graph, prepared.movie),
+        "notes": notes_of(config, graph.detections, prepared.movie, prepared.n_proposed[0] + len(graph.links)),
         "statistics": {
             f"{family}.{name}": {"mean": measured.mean, "std": measured.std}
             for (family, name), measured in prepared.costs.statistics.items()

@@ -51,11 +51,13 @@ def local_flow(detections: Detections, links: NDArray[np.integer]) -> NDArray[np
     for frame, (first, last) in enumerate(pairwise(starts.tolist())):
         own = order[bounds[frame] : bounds[frame + 1]]
         if len(own) and last > first:
-            flow[first:last] = _fit(position[first:last], position[links[own, 0]], step[own])
+            flow[first:last] = fit_motion(position[first:last], position[links[own, 0]], step[own])
     return flow
 
 
-def _fit(query: NDArray[np.float64], place: NDArray[np.float64], step: NDArray[np.float64]) -> NDArray[np.float64]:
+def fit_motion(
+    query: NDArray[np.float64], place: NDArray[np.float64], step: NDArray[np.float64]
+) -> NDArray[np.float64]:
     """(Q, D) motion at the query points of steps (K, D) that begin at the places (K, D)."""
     axes = query.shape[1]
     count = min(NEIGHBORS + 1, len(place))

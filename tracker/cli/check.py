@@ -123,7 +123,7 @@ def _notes(config: Config, inputs: Inputs, graph: CandidateGraph, movie: MovieMo
     if len(empty):
         notes.append(f"frames without detections: t = {first_five(empty)}")
     alone = np.setdiff1d(np.arange(len(detections)), graph.links)
-    if (warning := unlinkable(config, graph)) is not None:
+    if (warning := unlinkable(config, detections, len(graph.links))) is not None:
         notes.append(warning)
     elif len(alone) and len(detections.frames) > 1:
         notes.append(f"detections without any candidate link: {detections.names(alone)} (frame:label)")

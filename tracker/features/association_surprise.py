@@ -16,7 +16,9 @@ def link(context: FeatureContext) -> NDArray[np.float64]:
 
 def division(context: FeatureContext) -> NDArray[np.float64]:
     """Mean of the two links'. Returns (H,); lower is better."""
-    return link(context)[context.graph.division_links].mean(axis=1)
+    return context.once_per_links("association_surprise", lambda: link(context))[context.graph.division_links].mean(
+        axis=1
+    )
 
 
 def _surprise(score: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,7 +1,8 @@
 """What a feature may look at."""
 
-from dataclasses import dataclass, field
-from functools import cached_property
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from tracker.candidates import CandidateGraph
 from tracker.errors import FeatureError
 from tracker.io.movie import Movie
 
+T = TypeVar("T")
 OverlapShift = str | tuple[int, ...]  # "none", "centroid", "drift", or pixels per frame along [z,] y, x
 
 
@@ -24,6 +26,7 @@ class FeatureContext:
     flow: (N, D) estimated displacement of the neighbourhood of each detection to the next kept frame, in data.unit.
     movie: what was measured on the movie, for `surprise`; None when nothing asks for it.
     images: image movie, None when not given.   drifts: whole-picture drifts measured so far, by (frame, frame).
+    of_detections: what features have computed per detection; of_links: per link. See `once_per_movie`.
     """
 
     graph: CandidateGraph
@@ -38,11 +41,40 @@ class FeatureContext:
     drifts: dict[tuple[int, int], NDArray[np.int64]] = field(
         default_factory=dict, init=False, compare=False, repr=False
     )
+    of_detections: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
+    of_links: dict[str, Any] = field(default_factory=dict, init=False, compare=False, repr=False)
 
-    @cached_property
+    @property
     def surprise(self) -> Surprise:
         """What is around each detection, looked at once for links, divisions and ends."""
-        return Surprise(self.graph.detections)
+        return self.once_per_movie("surprise", lambda: Surprise(self.graph.detections))
+
+    def once_per_movie(self, name: str, compute: Callable[[], T]) -> T:
+        """What is computed from the detections alone: kept, and shared by the contexts of one movie's windows."""
+        if name not in self.of_detections:
+            self.of_detections[name] = compute()
+        value: T = self.of_detections[name]
+        return value
+
+    def once_per_links(self, name: str, compute: Callable[[], T]) -> T:
+        """What is computed from the links: kept while only the divisions change (`with_divisions`)."""
+        if name not in self.of_links:
+            self.of_links[name] = compute()
+        value: T = self.of_links[name]
+        return value
+
+    def with_links(self, graph: CandidateGraph, association: NDArray[np.float64] | None) -> "FeatureContext":
+        """The same movie with other candidates; association: (E,) scores of its links."""
+        other = replace(self, graph=graph, association=association)
+        object.__setattr__(other, "of_detections", self.of_detections)
+        object.__setattr__(other, "drifts", self.drifts)
+        return other
+
+    def with_divisions(self, graph: CandidateGraph) -> "FeatureContext":
+        """The same movie and links with other divisions."""
+        other = self.with_links(graph, self.association)
+        object.__setattr__(other, "of_links", self.of_links)
+        return other
 
     def column(self, name: str, feature: str) -> NDArray[np.float64]:
         """A detection property, (N, ...). Raises FeatureError naming the feature that wanted it."""

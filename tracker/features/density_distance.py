@@ -15,7 +15,7 @@ def link(context: FeatureContext) -> NDArray[np.float64]:
     another lies at the very same place. Returns (E,) float >= 0 without unit; larger is worse: a link of 1 reaches as
     far as the next cell. Raises FeatureError when no frame holds two detections apart.
     """
-    spacing, position = _spacing(context), context.graph.detections.position
+    spacing, position = context.once_per_movie("spacing", lambda: _spacing(context)), context.graph.detections.position
     parent, child = context.graph.links.T
     return np.linalg.norm(position[parent] - position[child], axis=1) / (0.5 * (spacing[parent] + spacing[child]))
 
@@ -25,7 +25,7 @@ def division(context: FeatureContext) -> NDArray[np.float64]:
 
     The children's own spacing is mostly their distance to each other, and plays no part. Returns (H,); larger is worse.
     """
-    spacing, position = _spacing(context), context.graph.detections.position
+    spacing, position = context.once_per_movie("spacing", lambda: _spacing(context)), context.graph.detections.position
     parent, one, other = context.graph.divisions.T
     return np.linalg.norm(position[parent] - 0.5 * (position[one] + position[other]), axis=1) / spacing[parent]
 

@@ -14,6 +14,6 @@ def division(context: FeatureContext) -> NDArray[np.float64]:
     knows of ranks alone, so whatever the scores are, weights compare. Over all detections its mean is 0.
     """
     score = division_score.scores_for("division_surprise", context)
-    ordered = np.sort(score)
+    ordered = context.once_per_movie("ordered_division_score", lambda: np.sort(score))
     at_least = len(score) - np.searchsorted(ordered, score[context.graph.divisions[:, 0]], side="left")
     return 1.0 + np.log(at_least / max(len(score), 1))

@@ -13,4 +13,4 @@ def link(context: FeatureContext) -> NDArray[np.float64]:
 
 def division(context: FeatureContext) -> NDArray[np.float64]:
     """(H,) frames skipped by both links together."""
-    return link(context)[context.graph.division_links].sum(axis=1)
+    return context.once_per_links("frame_gap", lambda: link(context))[context.graph.division_links].sum(axis=1)

@@ -18,7 +18,8 @@ def division(context: FeatureContext) -> NDArray[np.float64]:
     """
     intensity = context.column("intensity_mean", "mother_intensity")
     parent = context.graph.divisions[:, 0]
-    return _relative(intensity, context.graph.detections)[parent]
+    relative = context.once_per_movie("mother_intensity", lambda: _relative(intensity, context.graph.detections))
+    return relative[parent]
 
 
 def _relative(intensity: NDArray[np.float64], detections: Detections) -> NDArray[np.float64]:

@@ -21,7 +21,7 @@ def link(context: FeatureContext) -> NDArray[np.float64]:
     [z,] y, x.
     Returns (E,). Give it a negative weight.
     """
-    common = _intersections(context)
+    common = context.once_per_links("overlap", lambda: _intersections(context))
     area = context.column("area_px", "overlap")
     parent, child = context.graph.links.T
     return common / (area[parent] + area[child] - common)
@@ -33,7 +33,9 @@ def division(context: FeatureContext) -> NDArray[np.float64]:
     The areas and the intersections of the two children are added: within a frame they cannot overlap. Children of
     different frames can, and with the shift "centroid" the parent is moved to each in turn; then 1 is the most.
     """
-    common = _intersections(context)[context.graph.division_links].sum(axis=1)
+    common = context.once_per_links("overlap", lambda: _intersections(context))[context.graph.division_links].sum(
+        axis=1
+    )
     area = context.column("area_px", "overlap")
     parent, one, other = context.graph.divisions.T
     together = area[parent] + area[one] + area[other]

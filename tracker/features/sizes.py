@@ -14,6 +14,10 @@ def sizes(context: FeatureContext, feature: str) -> NDArray[np.float64]:
 
     NaN where the number is not positive. Raises FeatureError naming the feature that wanted them.
     """
+    return context.once_per_movie("sizes", lambda: _sizes(context, feature))
+
+
+def _sizes(context: FeatureContext, feature: str) -> NDArray[np.float64]:
     detections = context.graph.detections
     columns = {name.lower(): column for name, column in detections.properties.items() if column.ndim == 1}
     name = next((name for name in ("area_px", *_LENGTHS) if name in columns), None)

@@ -23,8 +23,9 @@ def division(context: FeatureContext) -> NDArray[np.float64]:
     From the midpoint and the distance of the children, sizes and intensities, and how often cells divide. Returns (H,)
     of both signs; larger is worse.
     """
-    graph = context.graph
-    return context.surprise.divisions(graph.links, graph.division_links, _model(context))
+    graph, model = context.graph, _model(context)
+    about = context.once_per_links("surprise", lambda: context.surprise.link_parts(graph.links, model))
+    return context.surprise.divisions(graph.links, graph.division_links, model, about)
 
 
 def _model(context: FeatureContext) -> MovieModel:

@@ -22,21 +22,46 @@ def dominated(problem: TrackingProblem) -> NDArray[np.bool_]:
     price = np.where(free, problem.cost, np.inf)  # what switching a column on costs; infinite where it cannot
     appear, disappear, link = price[layout.appear], price[layout.disappear], price[layout.link]
     out = np.zeros(layout.n_columns, bool)
-    parent, child = problem.links[:, 0], problem.links[:, 1]
     end = disappear
     if problem.split:
         split = layout.splits
         end = np.where(free[split], np.maximum(disappear, -problem.cost[split]), np.inf)
-    out[layout.link] = link >= end[parent] + appear[child]
+    out[layout.link] = dominated_links(problem.links, link, end, appear)
     if len(problem.divisions):
-        link = np.append(link, np.inf)  # index -1: no such link
-        mother, one, other = problem.divisions.T
-        alternative = np.minimum(link[problem.division_links[:, 1]], disappear[mother] + appear[other])
-        alternative += appear[one]
-        np.minimum(alternative, link[problem.division_links[:, 0]] + appear[other], out=alternative)
-        out[layout.division] = price[layout.division] >= alternative
+        out[layout.division] = dominated_divisions(
+            problem.divisions, problem.division_links, price[layout.division], link, disappear, appear
+        )
     out &= free
     return out
+
+
+def dominated_links(
+    links: NDArray[np.integer], link: NDArray[np.float64], end: NDArray[np.float64], appear: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """(E,) links that cost no less than `end` (N,) of the parent and `appear` (N,) of the child; see `dominated`."""
+    dear: NDArray[np.bool_] = link >= end[links[:, 0]] + appear[links[:, 1]]
+    return dear
+
+
+def dominated_divisions(
+    divisions: NDArray[np.integer],
+    division_links: NDArray[np.integer],
+    division: NDArray[np.float64],
+    link: NDArray[np.float64],
+    disappear: NDArray[np.float64],
+    appear: NDArray[np.float64],
+) -> NDArray[np.bool_]:
+    """(H,) divisions that cost no less than one of their links, or none, with what remains appearing.
+
+    division: (H,), link: (E,), disappear, appear: (N,) prices, infinite where a column is not free; see `dominated`.
+    """
+    link = np.append(link, np.inf)  # index -1: no such link
+    mother, one, other = divisions.T
+    alternative = np.minimum(link[division_links[:, 1]], disappear[mother] + appear[other])
+    alternative += appear[one]
+    np.minimum(alternative, link[division_links[:, 0]] + appear[other], out=alternative)
+    dear: NDArray[np.bool_] = division >= alternative
+    return dear
 
 
 def row_components(matrix: csc_array) -> NDArray[np.int32]:
