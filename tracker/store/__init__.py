@@ -7,7 +7,9 @@ promises and docs/store.md for how to use it.
 from collections.abc import Mapping
 from typing import Any
 
-from tracker.errors import ConfigError, StoreError
+from tracker.errors import StoreError
+from tracker.store.funlib_graph import require_scale
+from tracker.store.identity import check_identity, config_identity
 from tracker.store.interface import (
     SCHEMA_VERSION,
     UNDECIDED,
@@ -41,6 +43,7 @@ __all__ = [
     "RunLock",
     "SolvedRows",
     "Store",
+    "config_identity",
     "create_store",
     "open_store",
     "parse_place",
@@ -57,7 +60,7 @@ def create_store(place: Place, header: Header, *, overwrite: bool = False) -> St
     """
     if place.kind == "memory":
         return MemoryStore(place, header)
-    raise ConfigError(f"stores of the kind {place.kind} are not known")
+    return _backend(place).create(place, header, overwrite=overwrite)
 
 
 def open_store(place: Place, *, config: Mapping[str, Any] | None = None, write: bool = True) -> Store:
@@ -70,9 +73,28 @@ def open_store(place: Place, *, config: Mapping[str, Any] | None = None, write: 
     """
     if place.kind == "memory":
         raise StoreError("a store in memory lives only in the process that made it, and cannot be opened again")
-    raise ConfigError(f"stores of the kind {place.kind} are not known")
+    store: Store = _backend(place).open_(place, write=write)
+    if config is not None:
+        try:
+            check_identity(str(place), store.header.config, config)
+        except StoreError:
+            store.close()
+            raise
+    return store
 
 
 def store_exists(place: Place) -> bool:
     """Whether `open_store` would find a store. Raises as it does where the place cannot be reached."""
-    return False
+    return place.kind != "memory" and bool(_backend(place).exists(place))
+
+
+def _backend(place: Place) -> Any:
+    """The module with `create`, `open_` and `exists` for a kind of place."""
+    require_scale(f"store.url = {str(place)!r}")
+    if place.kind == "sqlite":
+        from tracker.store import sqlite
+
+        return sqlite
+    from tracker.store import postgres
+
+    return postgres

@@ -26,6 +26,21 @@ STATES = ("selected", "appear", "disappear")
 DUALS = ("dual_in", "dual_out", "dual_cap")
 DECISIONS = ("owner", *STATES, *DUALS)
 Table = NDArray[np.void]
+# Beside nodes and edges; `ord` counts records, so that nothing depends on the clock.
+OWN_TABLES = (
+    "CREATE TABLE blocks (block BIGINT PRIMARY KEY, status TEXT NOT NULL, digest TEXT NOT NULL, "
+    "objective DOUBLE PRECISION NOT NULL, bound DOUBLE PRECISION NOT NULL, message TEXT NOT NULL, facts TEXT NOT NULL, "
+    "ord BIGINT NOT NULL)",
+    "CREATE TABLE pins (source TEXT NOT NULL, kind BIGINT NOT NULL, id0 BIGINT NOT NULL, id1 BIGINT NOT NULL, "
+    "id2 BIGINT NOT NULL, value BIGINT NOT NULL)",
+)
+INDICES = (
+    "CREATE INDEX edges_into ON edges (v)",
+    "CREATE INDEX edges_chosen ON edges (u, v) WHERE selected = 1",
+    "CREATE INDEX divisions_first ON divisions (v)",
+    "CREATE INDEX divisions_second ON divisions (w)",
+    "CREATE INDEX divisions_chosen ON divisions (u, v, w) WHERE selected = 1",
+)
 
 
 def node_dtype(header: Header) -> np.dtype[np.void]:
