@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from tracker.blocks.plan import PASSWORD, Plan
+from tracker.blocks.plan import PASSWORD, Plan, read_plan
 from tracker.blocks.worker import run_worker
 from tracker.errors import MissingExtraError, PintrackError, SolverError
 
@@ -47,7 +47,7 @@ def solve_blocks(
         total_roi=Roi(Coordinate([0] * len(total)), Coordinate(total)),
         read_roi=write.grow(Coordinate(halo), Coordinate(halo)),
         write_roi=write,
-        process_function=partial(_start, plan, launcher, plan_path),
+        process_function=partial(_start, plan_path, launcher, plan.place.password),
         read_write_conflict=True,
         fit="shrink",
         max_workers=count,
@@ -84,15 +84,14 @@ def _tell_failure(plan: Plan) -> None:
     )
 
 
-def _start(plan: Plan, launcher: str, plan_path: Path) -> None:
+def _start(plan_path: Path, launcher: str, password: str | None) -> None:
     """What daisy runs in a process of its own: a worker, or the command that starts one elsewhere."""
-    if not launcher:
-        run_worker(plan, watch_parent=True)
-        return
-    environment = dict(os.environ)
-    if plan.place.password is not None:
-        environment[PASSWORD] = plan.place.password
-    subprocess.run(launch_command(launcher, plan_path), env=environment, check=True)
+    if password is not None:
+        os.environ[PASSWORD] = password
+    if launcher:
+        subprocess.run(launch_command(launcher, plan_path), check=True)
+    else:
+        run_worker(read_plan(plan_path), watch_parent=True)
 
 
 def launch_command(launcher: str, plan_path: Path) -> list[str]:

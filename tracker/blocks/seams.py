@@ -39,16 +39,25 @@ class Mended:
     unclosed: float = 0.0
     windows: int = 0
     rounds: int = 0
+    covered: tuple[_Flags, _Flags] | None = None
 
 
-def mend(part: Part, settings: SolverSettings, deadline: float, enough: float = 0.0, rings: int = 2) -> Mended:
+def mend(
+    part: Part,
+    settings: SolverSettings,
+    deadline: float,
+    *,
+    enough: float = 0.0,
+    rings: int = 2,
+    covered: tuple[_Flags, _Flags] | None = None,
+) -> Mended:
     """Close the gap of a part as far as its whole detections allow. The part's values and duals change in place.
 
     enough: stop when at most this much excess is left, and nothing is broken.   rings: radius of the first windows.
-    deadline: time.perf_counter seconds.
+    deadline: time.perf_counter seconds.   covered: (columns,), (rows,) what proofs of before account for.
     """
     problem = part.problem
-    state = Mended(part.values, part.duals)
+    state = Mended(part.values, part.duals, covered=covered)
     before = np.zeros(0, bool)
     while True:
         state.proofs = [proof for proof, good in zip(state.proofs, compatible(state.proofs), strict=True) if good]
@@ -90,6 +99,9 @@ def _what_is_dear(part: Part, state: Mended) -> tuple[Excess, _Flags]:
     """The excess, and the whole detections that it touches outside of proofs, or that are broken or undecided."""
     excess = measure_excess(part.problem, part.values, part.duals)
     columns, rows = excess.columns.copy(), excess.rows.copy()
+    if state.covered is not None:
+        columns[state.covered[0]] = 0.0
+        rows[state.covered[1]] = 0.0
     for proof in state.proofs:
         columns[proof.columns] = 0.0
         rows[proof.rows] = 0.0

@@ -46,7 +46,7 @@ def early_of(records: Iterable[BlockRecord], forbidden: Forbidden) -> Early:
     """What all records say."""
     links, divisions = [np.empty((0, 2), np.int64)], [np.empty((0, 3), np.int64)]
     duals = np.zeros(len(forbidden.pairs))
-    for record in records:
+    for record in sorted(records, key=lambda one: one.order):
         if record.status != "done":
             continue
         links.append(np.array(record.facts.get("early_links", []), np.int64).reshape(-1, 2))

@@ -24,14 +24,13 @@ _ABSENT = object()
 
 def config_identity(config: Config) -> dict[str, Any]:
     """Flat JSON {"section.key": value} of everything the priced program depends on; paths as the config has them."""
-    content = config.model_dump(mode="json", include=set(_SECTIONS))
+    content = json.loads(config.model_dump_json(include=set(_SECTIONS)))  # as text: JSON has no infinity
     flat: dict[str, Any] = {}
     for name in _SECTIONS:
         section = content[name]
         entries = {name: None} if section is None else {f"{name}.{key}": value for key, value in section.items()}
         flat |= {key: value for key, value in entries.items() if key not in _FREE}
-    plain: dict[str, Any] = json.loads(json.dumps(flat))
-    return plain
+    return flat
 
 
 def check_identity(where: str, made_from: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:

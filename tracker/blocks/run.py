@@ -1,0 +1,405 @@
+"""A movie through the store, in order: fill it, solve block after block, prove one bound, mend the seams, keep it."""
+
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import tracker
+from tracker.annotations import blame
+from tracker.blocks.audit import Audit, audit
+from tracker.blocks.fill import Filled, fill, forbidden_of, header_of, mark
+from tracker.blocks.grid import Grid, make_grid
+from tracker.blocks.mending import MovieMended, mend_movie
+from tracker.blocks.movie import Movie, read_movie
+from tracker.blocks.plan import FILLED, SEAMS, Plan, digest_of
+from tracker.blocks.schedule import require_daisy, solve_blocks
+from tracker.blocks.stored import Forbidden, problem_of
+from tracker.config import Config
+from tracker.config_blocks import Blocks, StoreSettings
+from tracker.errors import ConfigError, NoSolutionError, SolverError, StoreError
+from tracker.ilp.bounds import apply_pins
+from tracker.ilp.solve import InfeasibleProblemError, solve
+from tracker.pin_checks import ResolvedPins
+from tracker.prepare import Inputs, Stopwatch, measure, read_annotations, read_inputs, solver_settings, source_of
+from tracker.store import (
+    BlockSolution,
+    Place,
+    Region,
+    Store,
+    config_identity,
+    create_store,
+    open_store,
+    parse_place,
+    store_exists,
+)
+
+_OPTIMAL = 1e-6
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What came of it. parent: (N,) row of each detection's parent, -1 = none.   link_cost: (N,) of the way in.
+
+    notes: what is odd but allowed.   report: `blockwise` of run.json.   status, objective, bound: as of `Solution`.
+    """
+
+    inputs: Inputs
+    pins: ResolvedPins | None
+    filled: Filled
+    selected: NDArray[np.bool_]
+    parent: NDArray[np.int64]
+    link_cost: NDArray[np.float64]
+    counts: dict[str, int]
+    notes: tuple[str, ...]
+    status: str
+    objective: float
+    bound: float
+    report: dict[str, Any]
+
+
+def place_of(config: Config) -> Place:
+    """Where the store of a config is; by default a file beside the result."""
+    settings = config.store or StoreSettings()
+    result = config.path(config.output.path)
+    folder = config.path(".").resolve()
+    url = settings.url or f"sqlite:///{result.resolve()}.db"
+    arrays = None if settings.arrays is None else config.path(settings.arrays)
+    if arrays is None and not url.startswith("sqlite:"):
+        arrays = result.resolve().with_name(f"{result.name}.arrays")
+    if url == "memory:":
+        raise ConfigError(
+            'store.url = "memory:" cannot be shared by the workers that solve blocks; name a file (sqlite:///...) or a '
+            "database (postgresql://...)"
+        )
+    return parse_place(url, folder, arrays=arrays)
+
+
+def solve_in_blocks(config: Config, watch: Stopwatch, *, resume: bool, overwrite: bool) -> Stored:
+    """Everything from the config to a proven lineage in the store.
+
+    resume: go on with a store that is there.   overwrite: replace one.
+    Raises StoreError where a store is there and neither is asked for; StoreMismatchError where it was made from another
+    config; StoreLockedError where another run works on it; BlockError; PinConflictError.
+    """
+    _check(config)
+    require_daisy()
+    deadline = time.perf_counter() + config.solver.time_limit_s
+    place, settings = place_of(config), solver_settings(config)
+    with watch.stage("read", "reading detections"):
+        inputs = read_inputs(config)
+        pins = read_annotations(config, inputs.detections)
+    store = _opened(place, config, inputs, resume=resume, overwrite=overwrite)
+    try:
+        with store.lock() as held, _work_folder(config) as folder:
+            filled = _filled(store, config, watch, inputs, pins)
+            forbidden = forbidden_of(pins, config.candidates.divisions)
+            grid = make_grid(config.blocks or Blocks(), inputs.detections, filled.reach)
+            version = tracker.__version__
+            digest = digest_of(config_identity(config), grid, settings, version)
+            _forget_others(store, digest, filled)
+            plan = Plan(place, grid, forbidden, replace(settings, threads=1), digest, folder, secrets.token_hex(8))
+            plan.token_file.write_text(plan.token, encoding="utf-8")
+            held.check()
+            if not _is_mended(store, digest):
+                _solve(store, plan, config, watch)
+                held.check()
+                _mend(store, plan, config, watch, inputs, pins, deadline)
+                held.check()
+            watch.seconds["solve"] = sum(watch.seconds.get(stage, 0.0) for stage in ("blocks", "mend"))
+            return _read_back(store, plan, watch, inputs, pins, filled, settings.gap)
+    finally:
+        store.close()
+
+
+def _check(config: Config) -> None:
+    """Raise ConfigError for what blocks cannot do."""
+    wrong = []
+    if config.solver.backend != "highs":
+        wrong.append(f'solver.backend = "{config.solver.backend}" (blocks need the duals of "highs")')
+    if config.costs.motile or config.solver.engine == "motile":
+        wrong.append("terms of motile classes, or solver.engine = \"motile\"")
+    if config.solver.method != "ilp":
+        wrong.append(f'solver.method = "{config.solver.method}"')
+    if config.output.margins == "exact":
+        wrong.append('output.margins = "exact"')
+    if wrong:
+        raise ConfigError(
+            f"solving block by block does not go with {'; '.join(wrong)}. Change that, or leave out [store] and [blocks]"
+        )
+
+
+def _opened(place: Place, config: Config, inputs: Inputs, *, resume: bool, overwrite: bool) -> Store:
+    there = store_exists(place)
+    if there and resume:
+        return open_store(place, config=config_identity(config))
+    if there and not overwrite:
+        raise StoreError(
+            f"the store {place} is there already, from a run that may not have been finished. Go on with it by --resume, "
+            "replace it by --overwrite, or name another with store.url"
+        )
+    return create_store(place, header_of(config, inputs.detections), overwrite=overwrite)
+
+
+@contextmanager
+def _work_folder(config: Config) -> Iterator[Path]:
+    """Where logs and the plan of the workers lie, beside the result."""
+    result = config.path(config.output.path).resolve()
+    folder = result.with_name(f"{result.name}.blocks")
+    folder.mkdir(parents=True, exist_ok=True)
+    yield folder
+
+
+def _filled(
+    store: Store, config: Config, watch: Stopwatch, inputs: Inputs, pins: ResolvedPins | None
+) -> Filled:
+    record = store.blocks().get(FILLED)
+    if record is not None and record.status == "done":
+        return Filled.from_facts(record.facts)
+    with watch.stage("measure", "measuring the movie"):
+        movie = measure(config, inputs.detections)
+    source = source_of(config, watch, inputs, pins, movie)
+    with watch.stage("fill", "filling the store"):
+        return fill(store, config, source, pins, movie, solver_settings(config), watch.share("filling the store"))
+
+
+def _forget_others(store: Store, digest: str, filled: Filled) -> None:
+    """Forget what was solved with other blocks or another solver."""
+    others = [record for number, record in store.blocks().items() if number != FILLED and record.digest != digest]
+    if others:
+        store.forget_solution()
+        mark(store, FILLED, "", filled.facts())
+
+
+def _is_mended(store: Store, digest: str) -> bool:
+    record = store.blocks().get(SEAMS)
+    if record is None or record.status != "done" or record.digest != digest:
+        return False
+    return not record.facts.get("out_of_time")  # then there is more to do
+
+
+def _solve(store: Store, plan: Plan, config: Config, watch: Stopwatch) -> None:
+    blocks = config.blocks or Blocks()
+    records = store.blocks()
+    done = {
+        number
+        for number in range(len(plan.grid))
+        if (record := records.get(plan.record(number))) is not None
+        and record.status == "done"
+        and record.digest == plan.digest
+    }
+    with watch.stage("blocks", f"solving {len(plan.grid)} blocks"):
+        solve_blocks(
+            plan,
+            done,
+            workers=blocks.workers,
+            launcher=blocks.launcher,
+            retries=blocks.retries,
+            progress=lambda count: watch.progress(f"solving blocks: {count} of {len(plan.grid)} done"),
+        )
+        records = store.blocks()
+        left = [
+            plan.grid.name(number)
+            for number in range(len(plan.grid))
+            if plan.record(number) not in records or records[plan.record(number)].status != "done"
+        ]
+    if left:
+        raise StoreError(
+            f"{len(left)} blocks were not solved, such as {left[0]}: their workers ended. `track run --resume` goes on; "
+            f"what workers said is in {plan.folder}"
+        )
+
+
+def _mend(
+    store: Store,
+    plan: Plan,
+    config: Config,
+    watch: Stopwatch,
+    inputs: Inputs,
+    pins: ResolvedPins | None,
+    deadline: float,
+) -> None:
+    """Prove, mend, and write what changed as one more block, in one transaction."""
+    detections = inputs.detections
+    settings = replace(plan.settings, threads=config.solver.threads or os.cpu_count() or 1)
+    with watch.stage("mend", "proving one bound and mending seams"):
+        movie = read_movie(store, len(detections), plan.forbidden)
+        mended = mend_movie(store, movie, detections.starts, settings, deadline, watch.progress)
+    if mended.after.broken.any():
+        raise _why_broken(store, movie, plan.forbidden, pins, config, mended)
+    with watch.stage("keep", "writing the solution"):
+        _write(store, plan, movie, mended, watch)
+
+
+def _why_broken(
+    store: Store, movie: Movie, forbidden: Forbidden, pins: ResolvedPins | None, config: Config, mended: MovieMended
+) -> Exception:
+    """Time was up, or pins contradict each other: which."""
+    if mended.out_of_time:
+        return NoSolutionError(
+            "the time limit came before the seams of the blocks were mended. Raise solver.time_limit_s and go on with "
+            "`track run --resume`; the blocks are kept"
+        )
+    region = store.read(Region(0, len(store.header.frames)))
+    problem, _ = problem_of(region, store.header, forbidden)
+    settings = solver_settings(config)
+    try:
+        solve(problem, settings)
+    except InfeasibleProblemError as error:
+        if pins is None:
+            return error
+        free = problem.with_bounds(
+            np.where(np.arange(problem.layout.n_columns) < problem.n_detections, config.costs.detection == "keep", 0)
+            .astype(np.int8),
+            np.ones(problem.layout.n_columns, np.int8),
+        )
+        unpinned = replace(free, forbidden_pairs=np.empty((0, 2), np.int64))
+        try:
+            solve(apply_pins(unpinned, pins.hard), settings)
+        except InfeasibleProblemError as again:
+            return blame(unpinned, pins, again, settings)
+        return error
+    return SolverError("the seams of the blocks could not be mended although a lineage exists; please report this")
+
+
+def _write(store: Store, plan: Plan, movie: Movie, mended: MovieMended, watch: Stopwatch) -> None:
+    """All detections as owned by the seams' record, unless nothing had to be mended."""
+    before, after = mended.before, mended.after
+    records = store.blocks()
+    contradicted = [
+        plan.grid.name(number)
+        for number in range(len(plan.grid))
+        if records[plan.record(number)].facts.get("contradicted")
+    ]
+    facts = {
+        "blocks": len(plan.grid),
+        "grid": {name: list(getattr(plan.grid, name)) for name in ("counts", "size", "context", "reach")},
+        "before": _told(before),
+        "after": _told(after),
+        "windows_mended": mended.windows,
+        "rounds": mended.rounds,
+        "local_proofs": mended.proofs,
+        "contradicted_blocks": contradicted,
+        "out_of_time": mended.out_of_time,
+        "seconds": dict(watch.seconds),
+        "seconds_of_blocks": sum(float(records[plan.record(n)].facts.get("seconds", 0)) for n in range(len(plan.grid))),
+    }
+    changed = _changed(store, movie)
+    _commit(store, plan.digest, movie, changed, facts, after)
+
+
+def _told(found: Audit) -> dict[str, float | None]:
+    known = np.isfinite(found.objective)
+    return {
+        "objective": found.objective if known else None,
+        "bound": found.bound,
+        "gap": found.gap if known else None,
+    }
+
+
+def _small_blocks(grid: Grid) -> list[str]:
+    """A sentence where blocks are smaller than what they look at beyond themselves."""
+    axes = ("t", "z", "y", "x") if len(grid.counts) == 4 else ("t", "y", "x")
+    small = [
+        f"{axis} ({size:g} < {context:g})"
+        for axis, count, size, context in zip(axes, grid.counts, grid.size, grid.context, strict=True)
+        if count > 1 and size < context
+    ]
+    if not small:
+        return []
+    return [
+        f"blocks are smaller than the context they see along {', '.join(small)}: each waits for many others, and sees more "
+        "than it decides; larger blocks are faster"
+    ]
+
+
+def _changed(store: Store, movie: Movie) -> NDArray[np.int64]:
+    """Ids of the detections that the store has otherwise."""
+    stored = read_movie(store, len(movie.parent), movie.forbidden)
+    other = (stored.parent != movie.parent) | (stored.selected != movie.selected) | (stored.finished != movie.finished)
+    parents = np.concatenate([stored.parent[other], movie.parent[other]])
+    other[parents[parents >= 0]] = True  # the links of a parent are its own
+    other |= (stored.duals != movie.duals).any(axis=0)
+    return np.flatnonzero(other)
+
+
+def _commit(
+    store: Store, digest: str, movie: Movie, ids: NDArray[np.int64], facts: dict[str, Any], after: Audit
+) -> None:
+    inside = np.zeros(len(movie.parent), bool)
+    inside[ids] = True
+    children = np.flatnonzero((movie.parent >= 0) & inside[np.maximum(movie.parent, 0)])
+    links = np.column_stack([movie.parent[children], children]).reshape(-1, 2)
+    divisions = np.empty((0, 3), np.int64)
+    if movie.header.divisions == "pair":
+        links, divisions = _by_family(links)
+    selected = movie.selected[ids]
+    store.write_solution(
+        BlockSolution(
+            block=SEAMS,
+            digest=digest,
+            id=ids,
+            selected=selected,
+            appear=selected & (movie.parent[ids] < 0),
+            disappear=selected & (movie.n_children[ids] == 0),
+            dual_in=movie.duals[0, ids],
+            dual_out=movie.duals[1, ids],
+            dual_cap=movie.duals[2, ids] if len(movie.duals) > 2 else None,
+            links=links,
+            divisions=divisions,
+            objective=after.objective,
+            bound=after.bound,
+            facts={**facts, "pair_duals": [[place, float(y)] for place, y in enumerate(movie.pair_duals)]},
+        )
+    )
+
+
+def _by_family(links: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Single links, and divisions of parents with two: in the pair model a division replaces its links."""
+    links = links[np.lexsort((links[:, 1], links[:, 0]))]
+    _, first, count = np.unique(links[:, 0], return_index=True, return_counts=True)
+    two = first[count == 2]
+    divisions = np.column_stack([links[two], links[two + 1, 1]]).reshape(-1, 3)
+    return links[first[count == 1]], divisions
+
+
+def _read_back(
+    store: Store, plan: Plan, watch: Stopwatch, inputs: Inputs, pins: ResolvedPins | None, filled: Filled, gap: float
+) -> Stored:
+    """The lineage that the store holds, its cost counted anew."""
+    with watch.stage("keep", "reading the solution"):
+        movie = read_movie(store, len(inputs.detections), plan.forbidden)
+        found = audit(store, movie, [], inputs.detections.starts)
+        record = store.blocks()[SEAMS]
+    if found.broken.any():
+        raise StoreError(f"the solution in {plan.place} is damaged around ids {np.flatnonzero(found.broken)[:5].tolist()}")
+    bound = min(record.bound, found.objective)
+    optimal = found.objective - bound <= _OPTIMAL * max(1.0, abs(found.objective))
+    counts = {"columns": found.columns, "blocks": len(plan.grid), **found.counts}
+    report = {name: value for name, value in record.facts.items() if name != "pair_duals"}
+    return Stored(
+        inputs=inputs,
+        pins=pins,
+        filled=filled,
+        selected=movie.selected,
+        parent=movie.parent,
+        link_cost=found.link_cost,
+        counts=counts,
+        notes=(*filled.notes, *_small_blocks(plan.grid)),
+        status="optimal" if optimal else "feasible",
+        objective=found.objective,
+        bound=bound,
+        report={
+            "objective": found.objective,
+            "bound": bound,
+            "gap": max(0.0, found.objective - bound) / max(1.0, abs(found.objective)),
+            **report,
+        },
+    )
