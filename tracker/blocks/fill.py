@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from tracker.annotations import blame, with_soft_pins
 from tracker.auto.model import MovieModel
 from tracker.blocks.bounds_column import BOUNDS, FREE, SPLIT_COST, encode_candidates, encode_detections
-from tracker.blocks.grid import reach_of
+from tracker.blocks.grid import spans
 from tracker.blocks.plan import FILLED
 from tracker.blocks.stored import Forbidden
 from tracker.candidate_stream import PricedChunk, stream_candidates
@@ -37,17 +37,22 @@ from tracker.store import (
 )
 
 _ROWS_AT_ONCE = 200_000
+_BINS = 4096
+_COMMON = 0.999
 
 
 @dataclass(frozen=True)
 class Filled:
     """What is known of a store that is full.
 
-    reach: (1 + D,) the farthest that a candidate spans.   proposed: links and divisions before any were left out.
+    longest, common, pinned: (1 + D,) how far, in steps and along each axis, candidates span, 99.9 % of them do, and
+        those that pins demand.   proposed: links and divisions before any were left out.
     kept: those in the store.   statistics, measured, notes: as run.json has them.
     """
 
-    reach: tuple[float, ...]
+    longest: tuple[float, ...]
+    common: tuple[float, ...]
+    pinned: tuple[float, ...]
     proposed: tuple[int, int]
     kept: tuple[int, int]
     statistics: dict[str, dict[str, float]]
@@ -58,7 +63,9 @@ class Filled:
     def from_facts(facts: Any) -> "Filled":
         """What `fill` wrote."""
         return Filled(
-            reach=tuple(facts["reach"]),
+            longest=tuple(facts["longest"]),
+            common=tuple(facts["common"]),
+            pinned=tuple(facts["pinned"]),
             proposed=(int(facts["proposed"][0]), int(facts["proposed"][1])),
             kept=(int(facts["kept"][0]), int(facts["kept"][1])),
             statistics=facts["statistics"],
@@ -114,13 +121,14 @@ def fill(
     """
     detections = source.context.graph.detections
     touched = np.zeros(len(detections), bool) if source.demand is None else source.demand.touched
-    step, reach = detections.step, np.zeros(detections.ndim + 1)
+    step, lengths = detections.step, _Lengths(detections)
     held: list[PricedChunk] = []
     proposed, kept = np.zeros(2, np.int64), np.zeros(2, np.int64)
     for chunk in stream_candidates(source, done=done):
         proposed += (chunk.n_links_proposed, chunk.n_divisions_proposed)
         kept += (len(chunk.links), len(chunk.divisions))
-        reach = np.maximum(reach, reach_of(step, detections.position, chunk.links, chunk.divisions))
+        for ends in (chunk.links, chunk.divisions):
+            lengths.add(spans(step, detections.position, ends))
         near = [touched[ends].any(axis=1) for ends in (chunk.links, chunk.divisions)]
         _write_candidates(store, chunk, ~near[0], ~near[1])
         if near[0].any() or near[1].any():
@@ -134,7 +142,9 @@ def fill(
     if pins is not None:
         store.write_pins("user", pin_rows(pins.hard))
     filled = Filled(
-        reach=tuple(reach.tolist()),
+        longest=tuple(lengths.longest.tolist()),
+        common=tuple(lengths.common().tolist()),
+        pinned=tuple(_pinned_reach(problem, detections).tolist()),
         proposed=(int(proposed[0]), int(proposed[1])),
         kept=(int(kept[0]), int(kept[1])),
         statistics={
@@ -146,6 +156,38 @@ def fill(
     )
     mark(store, FILLED, "", filled.facts())
     return filled
+
+
+class _Lengths:
+    """How far candidates span, as histograms: they are too many to be kept."""
+
+    def __init__(self, detections: Detections) -> None:
+        extent = np.ptp(detections.position, axis=0) if len(detections) else np.zeros(detections.ndim)
+        self._extent = np.array([max(1, len(detections.frames)), *np.where(extent > 0, extent, 1.0)])
+        self._counts = np.zeros((len(self._extent), _BINS + 1), np.int64)
+        self.longest = np.zeros(len(self._extent))
+
+    def add(self, found: NDArray[np.float64]) -> None:
+        """Count (K, 1 + D) spans."""
+        if not len(found):
+            return
+        self.longest = np.maximum(self.longest, found.max(axis=0))
+        for axis, place in enumerate(np.ceil(found / self._extent * _BINS).astype(np.int64).T):
+            self._counts[axis] += np.bincount(np.minimum(place, _BINS), minlength=_BINS + 1)
+
+    def common(self) -> NDArray[np.float64]:
+        """(1 + D,) what all but one in a thousand stay below, and never more than the longest."""
+        share = np.cumsum(self._counts, axis=1) / np.maximum(1, self._counts.sum(axis=1, keepdims=True))
+        return np.minimum((share >= _COMMON).argmax(axis=1) / _BINS * self._extent, self.longest)
+
+
+def _pinned_reach(problem: TrackingProblem, detections: Detections) -> NDArray[np.float64]:
+    """(1 + D,) how far the links and divisions span that must be chosen."""
+    layout, reach = problem.layout, np.zeros(detections.ndim + 1)
+    for ends, family in ((problem.links, layout.link), (problem.divisions, layout.division)):
+        found = spans(detections.step, detections.position, ends[problem.lower[family] == 1])
+        reach = np.maximum(reach, found.max(axis=0, initial=0.0))
+    return reach
 
 
 def mark(store: Store, number: int, digest: str, facts: dict[str, Any], objective: float = 0.0, bound: float = 0.0) -> None:

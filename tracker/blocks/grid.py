@@ -21,7 +21,8 @@ class Grid:
     """Blocks of `size` from `origin`, `counts` of them along t, [z,] y, x; those at the edges reach to infinity.
 
     origin, size, context, reach: per axis, steps along t, data.unit along the others.
-    context: how far a block reads.   reach: how far a candidate spans at most; the context is never less.
+    context: how far a block reads.   reach: candidates that span more along any axis are none of the blocks' business:
+    they take them for not chosen, and the mending of seams decides. Never more than the context.
     """
 
     n_steps: int
@@ -99,8 +100,18 @@ class Grid:
         return Grid(int(n_steps), counts, **others)  # type: ignore[call-overload]
 
 
-def make_grid(settings: Blocks, detections: Detections, reach: Sequence[float]) -> Grid:
-    """The blocks of a movie. reach: see `Grid`. Raises ConfigError where [blocks] does not fit the movie."""
+def make_grid(
+    settings: Blocks,
+    detections: Detections,
+    *,
+    longest: Sequence[float],
+    common: Sequence[float],
+    pinned: Sequence[float],
+) -> Grid:
+    """The blocks of a movie. Raises ConfigError where [blocks] does not fit the movie.
+
+    longest, common, pinned: (1 + D,) how far candidates span, nearly all of them, and those that pins demand.
+    """
     axes = "t, " + ("z, y, x" if detections.ndim == 3 else "y, x")
     for name in ("count", "size", "context"):
         given = getattr(settings, name)
@@ -124,8 +135,11 @@ def make_grid(settings: Blocks, detections: Detections, reach: Sequence[float]) 
         steps = math.ceil(n_steps / min(wanted[0], n_steps))
         counts = np.array([math.ceil(n_steps / steps), *wanted[1:]], np.int64)
         size = np.array([steps, *(extent / counts[1:])])
-    context = np.array([1.0, *np.zeros(detections.ndim)] if settings.context is None else settings.context, np.float64)
-    context = np.maximum(context, np.array(reach) * (1 + 1e-9))  # a rounding error must not leave an end outside
+    context = np.array(common if settings.context is None else settings.context, np.float64)
+    context = np.maximum(context, np.array(pinned))
+    context[0] = max(1, math.ceil(context[0]), longest[0])
+    reach = np.minimum(context, longest)
+    context = np.maximum(context, reach * (1 + 1e-9))  # a rounding error must not leave an end outside
     context[0] = math.ceil(context[0] - 1e-6)
     return Grid(
         n_steps=n_steps,
@@ -133,18 +147,18 @@ def make_grid(settings: Blocks, detections: Detections, reach: Sequence[float]) 
         origin=(0.0, *low.tolist()),
         size=tuple(size.tolist()),
         context=tuple(context.tolist()),
-        reach=tuple(float(far) for far in reach),
+        reach=tuple(reach.tolist()),
     )
 
 
-def reach_of(
-    step: NDArray[np.int64], position: NDArray[np.float64], links: NDArray[np.integer], divisions: NDArray[np.integer]
+def spans(
+    step: NDArray[np.int64], position: NDArray[np.float64], ends: NDArray[np.integer]
 ) -> NDArray[np.float64]:
-    """(1 + D,) the farthest that any link or division spans, in steps and along each axis."""
+    """(K, 1 + D) how far each candidate spans, in steps and along each axis. ends: (K, 2 or 3) rows."""
     place = np.column_stack([step.astype(np.float64), position])
-    reach = np.zeros(place.shape[1])
-    for ends in (links, divisions):
-        if len(ends):
-            there = place[ends]
-            reach = np.maximum(reach, (there.max(axis=1) - there.min(axis=1)).max(axis=0))
-    return reach
+    if not len(ends):
+        return np.empty((0, place.shape[1]))
+    low, high = place[ends[:, 0]], place[ends[:, 0]].copy()
+    for member in range(1, ends.shape[1]):
+        low, high = np.minimum(low, place[ends[:, member]]), np.maximum(high, place[ends[:, member]])
+    return high - low

@@ -101,7 +101,7 @@ def solve_in_blocks(config: Config, watch: Stopwatch, *, resume: bool, overwrite
         with store.lock() as held, _work_folder(config) as folder:
             filled = _filled(store, config, watch, inputs, pins)
             forbidden = forbidden_of(pins, config.candidates.divisions)
-            grid = make_grid(config.blocks or Blocks(), inputs.detections, filled.reach)
+            grid = _grid(config, inputs, filled)
             version = tracker.__version__
             digest = digest_of(config_identity(config), grid, settings, version)
             _forget_others(store, digest, filled)
@@ -168,6 +168,12 @@ def _filled(
     source = source_of(config, watch, inputs, pins, movie)
     with watch.stage("fill", "filling the store"):
         return fill(store, config, source, pins, movie, solver_settings(config), watch.share("filling the store"))
+
+
+def _grid(config: Config, inputs: Inputs, filled: Filled) -> Grid:
+    settings = config.blocks or Blocks()
+    reaches = {name: getattr(filled, name) for name in ("longest", "common", "pinned")}
+    return make_grid(settings, inputs.detections, **reaches)
 
 
 def _forget_others(store: Store, digest: str, filled: Filled) -> None:

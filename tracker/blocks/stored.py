@@ -5,13 +5,14 @@ stands in its record, among the facts: `early_links` and `early_divisions`, chos
 divisions into its detections are decided, too: not chosen.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tracker.blocks.bounds_column import BOUNDS, SPLIT_COST, with_bounds
+from tracker.blocks.grid import spans
 from tracker.blocks.part import Part
 from tracker.blocks.region import Decided
 from tracker.ilp.bounds import find_divisions
@@ -77,6 +78,19 @@ def problem_of(found: Found, header: Header, forbidden: Forbidden) -> tuple[Trac
     pairs = find_links(problem.links, np.searchsorted(found.id, forbidden.pairs[near]))
     known = (pairs >= 0).all(axis=1)
     return replace(problem, forbidden_pairs=pairs[known]), near[known]
+
+
+def without_long(found: Found, reach: Sequence[float]) -> Found:
+    """The region without candidates that span more than `reach` (1 + D,), in steps and along each axis."""
+    rows, changed = found.detections, {}
+    for name in ("link", "division"):
+        ends = getattr(found, f"{name}s")
+        short = (spans(rows.step, rows.position, ends) <= np.array(reach)).all(axis=1)
+        changed |= {f"{name}s": ends[short]}
+        changed |= {f"{name}_{what}": getattr(found, f"{name}_{what}")[short] for what in ("cost", "selected")}
+        columns = getattr(found, f"{name}_columns")
+        changed[f"{name}_columns"] = {key: column[short] for key, column in columns.items()}
+    return replace(found, **changed)
 
 
 def part_of(found: Found, header: Header, forbidden: Forbidden, early: Early) -> Part:

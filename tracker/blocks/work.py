@@ -4,7 +4,7 @@ import time
 
 from tracker.blocks.plan import Plan
 from tracker.blocks.region import solve_region
-from tracker.blocks.stored import early_of, part_of, problem_of, solution_of
+from tracker.blocks.stored import early_of, part_of, problem_of, solution_of, without_long
 from tracker.errors import PintrackError
 from tracker.store import Store
 
@@ -26,7 +26,7 @@ def solve_in_store(store: Store, plan: Plan, number: int, deadline: float) -> No
     that its answer depends on nothing else. Raises what solving and the store raise; SupersededError.
     """
     start = time.perf_counter()
-    found = store.read(plan.grid.read_region(number))
+    found = without_long(store.read(plan.grid.read_region(number)), plan.grid.reach)
     early = early_of(store.blocks().values(), plan.forbidden)
     part = part_of(found, store.header, plan.forbidden, early)
     write = plan.grid.write_region(number).contains(found.detections.step, found.detections.position)
