@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracker.blocks.certificate import measure_excess
-from tracker.blocks.local_proof import Proof, compatible
 from tracker.blocks.movie import Movie, part_of_movie
 from tracker.blocks.part import ends_of
+from tracker.blocks.window import Proof, compatible
 from tracker.ilp.bounds import find_divisions
 from tracker.ilp.problem import TrackingProblem, find_links
 from tracker.store import Part as Found

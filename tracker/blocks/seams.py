@@ -2,8 +2,9 @@
 
 Each round: windows of `rings` columns around what is dear, broken or undecided; in them the duals rise as far as those
 outside let them, and the lineage is decided anew while the rest stands. Both can only help. What is dear all the same
-is either a gap of the relaxation, which clusters close in place, or reaches farther: then the windows of the next round
-are twice as wide. In the limit a window is a whole component, and the answer exact.
+is either a gap of the relaxation, which the integer optimum of the window's own program proves away, or reaches
+farther: then the windows of the next round are twice as wide. In the limit a window is a whole component, and the
+answer exact.
 """
 
 import time
@@ -13,9 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracker.blocks.certificate import Excess, measure_excess
-from tracker.blocks.local_proof import Proof, close_gap, compatible
 from tracker.blocks.part import Part, ends_of, grown, rows_of_detections, windows, within
-from tracker.blocks.window import ascend, redecide
+from tracker.blocks.window import Proof, ascend, compatible, prove, redecide
 from tracker.errors import NoSolutionError, PinConflictError
 from tracker.ilp.backends import SolverSettings
 from tracker.ilp.rows import constraint_matrix
@@ -26,7 +26,7 @@ _LEAST = 1e-9  # an excess below this is the noise of linear programs
 
 @dataclass
 class Mended:
-    """What mending gave. values, duals: as in `Part`.   proofs: what clusters add to the bound; numbers of the part.
+    """What mending gave. values, duals: as in `Part`.   proofs: what integer programs add to the bound; numbers of the part.
 
     open: (N,) whole detections around which the gap is not closed, or that are undecided.
     unclosed: sum of excesses there.   windows: how many were solved.   rounds: how often they grew.
@@ -74,18 +74,7 @@ def mend(
         _raise_duals(part, chosen, settings, deadline)
         _decide_anew(part, chosen, groups, replace(settings, time_limit_s=max(0.0, deadline - time.perf_counter())))
         excess, seeds = _what_is_dear(part, state)
-        for group in groups:
-            inner = np.zeros(problem.n_detections, bool)
-            inner[group] = True
-            dear = seeds & inner
-            if not dear.any() or (_broken(part, excess) & inner).any():
-                continue
-            if (grown(problem, dear) & ~inner).any():  # on the border: a wider window helps, a proof in here does not
-                continue
-            closed = close_gap(part, excess, inner, _LEAST, settings, deadline)
-            if closed is not None:
-                part.values[:] = closed[0]
-                state.proofs += closed[1]
+        state.proofs += prove(part, excess, chosen & ~_broken(part, excess), _LEAST, settings, deadline)
         if np.array_equal(chosen, before):  # as wide as they get
             excess, seeds = _what_is_dear(part, state)
             break

@@ -41,10 +41,6 @@ class OutOfTimeError(Exception):
     """The deadline passed."""
 
 
-class OutsideError(Exception):
-    """A cluster would have to take in rows of which not every column is known."""
-
-
 @dataclass(frozen=True)
 class Equalities:
     """matrix @ x = rhs over binary x with lower <= x <= upper, priced by reduced costs.
@@ -91,20 +87,16 @@ def settle(
     settled: list[Cluster],
     settings: SolverSettings,
     deadline: float,
-    closed: NDArray[np.bool_] | None = None,
 ) -> list[Cluster]:
     """Clusters that, put into `values`, give an optimal solution.
 
     values: (C,) satisfying every row outside `pending`, without excess outside `pending` and `settled`; not changed.
     pending: row sets where it is broken or may be improved.   settled: clusters known to be right.
-    closed: (R,) rows that no cluster may take in; the program may lack columns of theirs.
-    Raises InfeasibleError, OutOfTimeError, OutsideError.
+    Raises InfeasibleError, OutOfTimeError.
     """
     done = list(settled)
     pending = united(pending)
     while True:
-        if closed is not None and any(closed[rows].any() for rows in pending):
-            raise OutsideError
         done += [_solve(program, rows, settings, deadline) for rows in pending]
         groups = _entangled(program, done)
         if len(groups) == len(done):

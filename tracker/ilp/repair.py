@@ -35,7 +35,7 @@ def repair(block: Block, relaxation: Relaxation, settings: SolverSettings, deadl
     """Binary values of a block from its fractional relaxation, and the bound that goes with them."""
     count = len(block.cost)
     assert relaxation.values is not None
-    program, relaxed = as_equalities(block, relaxation.values, relaxation)
+    program, relaxed = _as_equalities(block, relaxation.values, relaxation)
     rounded = np.round(relaxed)
     integral = np.abs(relaxed - rounded) <= _INTEGRAL
     relaxed = np.where(integral, rounded, relaxed)
@@ -57,7 +57,7 @@ def repair(block: Block, relaxation: Relaxation, settings: SolverSettings, deadl
     return Repaired(relaxed[:count], bound, slack, tuple(cluster.rows for cluster in clusters), whole)
 
 
-def as_equalities(
+def _as_equalities(
     block: Block, values: NDArray[np.float64], relaxation: Relaxation
 ) -> tuple[Equalities, NDArray[np.float64]]:
     """The block with a binary column for what is left of each `<=` row: an unused right-hand side is excess, too."""
