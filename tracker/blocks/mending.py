@@ -59,7 +59,7 @@ def mend_movie(
             progress(f"mending seams, round {rounds}: frames {first} to {stop} of {n_steps}")
             region = store.read(Region(first, stop))
             part, pairs = part_of_movie(region, movie)
-            if first == 0 and stop == n_steps:
+            if length >= n_steps:  # the whole movie: everything is proven anew
                 proofs = []
             columns, rows = np.zeros(len(part.values), bool), np.zeros(len(part.duals), bool)
             for proof in proofs:
@@ -72,7 +72,7 @@ def mend_movie(
             proofs += [movie_proof(proof, region, part.problem, pairs) for proof in done.proofs]
         proofs = keep_compatible(proofs)
         now = audit(store, movie, proofs, starts)
-        if out_of_time or (length >= 2 * n_steps):
+        if out_of_time or length >= n_steps:
             break
         length, margin = 2 * length, 2 * margin
     return MovieMended(before, now, windows, rounds, len(proofs), out_of_time)
@@ -81,8 +81,13 @@ def mend_movie(
 def _stretches(
     seeds: NDArray[np.bool_], starts: NDArray[np.int64], length: int, margin: int
 ) -> list[tuple[int, int]]:
-    """Half-open ranges of steps, at most `length` long without their margins, that hold every seed."""
+    """Half-open ranges of steps, at most `length` long without their margins, that hold every seed.
+
+    The whole movie, where it is not longer than that.
+    """
     n_steps = len(starts) - 1
+    if length >= n_steps:
+        return [(0, n_steps)]
     step = np.unique(np.searchsorted(starts, np.flatnonzero(seeds), side="right") - 1)
     found: list[tuple[int, int]] = []
     for at in step.tolist():
