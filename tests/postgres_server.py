@@ -81,7 +81,19 @@ def running_server() -> Iterator[PostgresServer]:
         secret.write_text(PASSWORD + "\n", encoding="utf-8")
         if ordinary:
             os.chown(secret, _NOBODY, _NOBODY)
-        make = ["-D", data, "-U", "tester", "-A", "scram-sha-256", f"--pwfile={secret}", "-E", "UTF8", "--locale=C", "-N"]
+        make = [
+            "-D",
+            data,
+            "-U",
+            "tester",
+            "-A",
+            "scram-sha-256",
+            f"--pwfile={secret}",
+            "-E",
+            "UTF8",
+            "--locale=C",
+            "-N",
+        ]
         _call([*ordinary, binaries / "initdb", *make], top)
         port = _free_port()
         options = f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories={top} -c fsync=off"

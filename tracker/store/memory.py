@@ -29,6 +29,7 @@ from tracker.store.tables import (
     to_solved,
     undecided,
 )
+from tracker.store.text import text
 
 
 class MemoryStore:
@@ -142,13 +143,13 @@ class MemoryStore:
 
     def write_pins(self, source: str, pins: PinRows) -> None:
         """See `Store`."""
-        self._pins.pop(source, None)
+        self._pins.pop(text(source), None)
         if len(pins.kind):
             self._pins[source] = pins
 
     def read_pins(self, sources: Sequence[str] | None = None) -> dict[str, PinRows]:
         """See `Store`."""
-        return {name: pins for name, pins in self._pins.items() if sources is None or name in sources}
+        return {name: pins for name, pins in sorted(self._pins.items()) if sources is None or name in sources}
 
     def _candidates(self) -> tuple[Table, Table]:
         return self._edges, self._divisions

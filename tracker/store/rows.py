@@ -15,7 +15,20 @@ _OWN = (
     "id, u, v, w, position, step, frame, label, keep, owner, selected, appear, disappear, cost, appear_cost, "
     "disappear_cost, detection_cost, dual_in, dual_out, dual_cap"
 )
-TAKEN = frozenset(_OWN.split(", "))
+_SQL = (  # words that one of the databases does not take for a name
+    "add, all, alter, analyse, analyze, and, any, array, as, asc, asymmetric, authorization, autoincrement, "
+    "between, binary, both, case, cast, check, collate, collation, column, commit, concurrently, constraint, "
+    "create, cross, current_catalog, current_date, current_role, current_schema, current_time, "
+    "current_timestamp, current_user, default, deferrable, delete, desc, distinct, do, drop, else, end, "
+    "escape, except, exists, false, fetch, for, foreign, freeze, from, full, grant, group, having, if, ilike, "
+    "in, index, initially, inner, insert, intersect, into, is, isnull, join, lateral, leading, left, like, "
+    "limit, localtime, localtimestamp, natural, not, nothing, notnull, null, offset, on, only, or, order, "
+    "outer, overlaps, placing, primary, references, returning, right, select, session_user, set, similar, "
+    "some, symmetric, table, tablesample, then, to, trailing, transaction, true, union, unique, update, user, "
+    "using, values, variadic, verbose, when, where, window, with, ctid, xmin, xmax, cmin, cmax, tableoid, "
+    "rowid, oid"
+)
+TAKEN = frozenset([*_OWN.split(", "), *_SQL.split(", ")])
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
 
 
@@ -55,7 +68,7 @@ class Header:
             if bad:
                 raise StoreError(
                     f"columns of a store are named once each, by lower-case letters, digits and underscores, and not "
-                    f"as its own ({_OWN}); {kind} columns found: {first_five(map(repr, bad))}"
+                    f"as its own ({_OWN}) or as a word of SQL; {kind} columns found: {first_five(map(repr, bad))}"
                 )
 
 

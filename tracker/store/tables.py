@@ -20,6 +20,7 @@ from numpy.typing import DTypeLike, NDArray
 from tracker.errors import StoreError, first_five
 from tracker.store.interface import UNDECIDED, BlockSolution, Part, SolvedRows
 from tracker.store.rows import CandidateRows, DetectionRows, Header
+from tracker.store.text import facts_to_json, text
 
 PRICES = ("appear_cost", "disappear_cost", "detection_cost")
 STATES = ("selected", "appear", "disappear")
@@ -161,6 +162,8 @@ def check_solution(solution: BlockSolution) -> None:
     for name in STATES:
         if getattr(solution, name).shape != (count,) or getattr(solution, name).dtype != bool:
             raise StoreError(f"{name} of block {solution.block} must be ({count},) bool")
+    text(solution.digest)
+    facts_to_json(solution.facts)
     if not np.isfinite([solution.objective, solution.bound]).all():
         raise StoreError(f"objective and bound of block {solution.block} must be finite")
     for name, ends in (("links", 2), ("divisions", 3)):
