@@ -79,8 +79,9 @@ def run(
 ) -> RunResult:
     """Track a movie and write the result folder.
 
-    overwrite: replace an earlier result.   resume: go on with the store of a run that was not finished.   plot: also write overview.png.   explained: (t, label) of detections whose
-    bills are wanted.   progress: told each stage as it begins.
+    overwrite: replace an earlier result.   resume: go on with the store of a run that was not finished.   plot: also
+    write overview.png.   explained: (t, label) of detections whose bills are wanted.   progress: told each stage as it
+    begins.
     Raises the errors of tracker.errors; then nothing has been written.
     """
     start = time.perf_counter()
@@ -91,7 +92,9 @@ def run(
     check_sequential(config)
     by_blocks = config.store is not None or config.blocks is not None
     if resume and not by_blocks:
-        raise ConfigError("--resume goes on with a run that solves block by block: the config has neither [store] nor [blocks]")
+        raise ConfigError(
+            "--resume goes on with a run that solves block by block: the config has neither [store] nor [blocks]"
+        )
     if plot:
         from tracker.plot import plot_overview, require_matplotlib
 
@@ -180,7 +183,9 @@ def _at_once(config: Config, watch: Stopwatch, explained: Sequence[Key]) -> _Tra
     )
 
 
-def _in_blocks(config: Config, watch: Stopwatch, explained: Sequence[Key], *, resume: bool, overwrite: bool) -> _Tracked:
+def _in_blocks(
+    config: Config, watch: Stopwatch, explained: Sequence[Key], *, resume: bool, overwrite: bool
+) -> _Tracked:
     """The lineage of least cost, block by block through a store. Raises ConfigError where bills are wanted."""
     if explained:
         raise ConfigError("bills need every candidate in memory: leave out --explain, or [store] and [blocks]")

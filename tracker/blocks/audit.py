@@ -1,7 +1,7 @@
 """The certificate of a movie in a store: cost, bound and gap, a few frames at a time."""
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,7 +118,7 @@ def stretches(starts: NDArray[np.int64], detections: int = _DETECTIONS) -> list[
     """Half-open ranges of steps with about so many detections each, at least one step."""
     number = starts[:-1] // detections
     edges = [0, *(np.flatnonzero(np.diff(number)) + 1).tolist(), len(starts) - 1]
-    return [(low, high) for low, high in zip(edges[:-1], edges[1:], strict=True) if low < high]
+    return [(low, high) for low, high in pairwise(edges) if low < high]
 
 
 def keep_compatible(proofs: list[MovieProof]) -> list[MovieProof]:
@@ -151,9 +151,7 @@ def movie_proof(proof: Proof, region: Found, problem: TrackingProblem, pairs: ND
     cap = proof.rows[(proof.rows >= 2 * count) & (proof.rows < first_extra)] - 2 * count
     extra = proof.rows[proof.rows >= first_extra] - first_extra - len(problem.exclusive_sets)
     touched = np.unique(keys[:, 1:])
-    return MovieProof(
-        keys, touched[touched >= 0], ids[cap], pairs[extra], proof.used, proof.reduced_cost, proof.delta
-    )
+    return MovieProof(keys, touched[touched >= 0], ids[cap], pairs[extra], proof.used, proof.reduced_cost, proof.delta)
 
 
 def columns_of(keys: NDArray[np.int64], region: Found, problem: TrackingProblem) -> NDArray[np.int64]:
@@ -189,6 +187,3 @@ def _owned(problem: TrackingProblem, inside: NDArray[np.bool_]) -> NDArray[np.bo
     own[layout.link] = inside[problem.links[:, 0]]
     own[layout.division] = inside[problem.divisions[:, 0]]
     return own
-
-
-Progress = Callable[[str], None]

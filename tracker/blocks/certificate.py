@@ -9,7 +9,8 @@ the rows costs L(y) plus the sum of its *excesses*, one per column and `<=` row,
 
     column: rc_j x_j - min(rc_j l_j, rc_j u_j)          row: -y_i (b_i - (A x)_i)
 
-So the gap is a sum over places, and one sees where it lies. What the integer programs of windows add (window.py) comes on top of L(y).
+So the gap is a sum over places, and one sees where it lies. What the integer programs of windows add (window.py) comes
+on top of L(y).
 """
 
 from dataclasses import dataclass

@@ -11,6 +11,7 @@ from tracker.annotations import blame, with_soft_pins
 from tracker.auto.model import MovieModel
 from tracker.blocks.bounds_column import BOUNDS, FREE, SPLIT_COST, encode_candidates, encode_detections
 from tracker.blocks.grid import spans
+from tracker.blocks.lengths import Lengths
 from tracker.blocks.plan import FILLED
 from tracker.blocks.stored import Forbidden
 from tracker.candidate_stream import PricedChunk, stream_candidates
@@ -37,8 +38,6 @@ from tracker.store import (
 )
 
 _ROWS_AT_ONCE = 200_000
-_BINS = 4096
-_COMMON = 0.999
 
 
 @dataclass(frozen=True)
@@ -121,7 +120,7 @@ def fill(
     """
     detections = source.context.graph.detections
     touched = np.zeros(len(detections), bool) if source.demand is None else source.demand.touched
-    step, lengths = detections.step, _Lengths(detections)
+    step, lengths = detections.step, Lengths(detections)
     held: list[PricedChunk] = []
     proposed, kept = np.zeros(2, np.int64), np.zeros(2, np.int64)
     for chunk in stream_candidates(source, done=done):
@@ -129,7 +128,9 @@ def fill(
         kept += (len(chunk.links), len(chunk.divisions))
         for ends in (chunk.links, chunk.divisions):
             lengths.add(spans(step, detections.position, ends))
-        near = [touched[ends].any(axis=1) for ends in (chunk.links, chunk.divisions)]
+        near: list[NDArray[np.bool_]] = [
+            np.asarray(touched[ends].any(axis=1)) for ends in (chunk.links, chunk.divisions)
+        ]
         _write_candidates(store, chunk, ~near[0], ~near[1])
         if near[0].any() or near[1].any():
             held.append(_part(chunk, near[0], near[1]))
@@ -158,29 +159,6 @@ def fill(
     return filled
 
 
-class _Lengths:
-    """How far candidates span, as histograms: they are too many to be kept."""
-
-    def __init__(self, detections: Detections) -> None:
-        extent = np.ptp(detections.position, axis=0) if len(detections) else np.zeros(detections.ndim)
-        self._extent = np.array([max(1, len(detections.frames)), *np.where(extent > 0, extent, 1.0)])
-        self._counts = np.zeros((len(self._extent), _BINS + 1), np.int64)
-        self.longest = np.zeros(len(self._extent))
-
-    def add(self, found: NDArray[np.float64]) -> None:
-        """Count (K, 1 + D) spans."""
-        if not len(found):
-            return
-        self.longest = np.maximum(self.longest, found.max(axis=0))
-        for axis, place in enumerate(np.ceil(found / self._extent * _BINS).astype(np.int64).T):
-            self._counts[axis] += np.bincount(np.minimum(place, _BINS), minlength=_BINS + 1)
-
-    def common(self) -> NDArray[np.float64]:
-        """(1 + D,) what all but one in a thousand stay below, and never more than the longest."""
-        share = np.cumsum(self._counts, axis=1) / np.maximum(1, self._counts.sum(axis=1, keepdims=True))
-        return np.minimum((share >= _COMMON).argmax(axis=1) / _BINS * self._extent, self.longest)
-
-
 def _pinned_reach(problem: TrackingProblem, detections: Detections) -> NDArray[np.float64]:
     """(1 + D,) how far the links and divisions span that must be chosen."""
     layout, reach = problem.layout, np.zeros(detections.ndim + 1)
@@ -190,7 +168,9 @@ def _pinned_reach(problem: TrackingProblem, detections: Detections) -> NDArray[n
     return reach
 
 
-def mark(store: Store, number: int, digest: str, facts: dict[str, Any], objective: float = 0.0, bound: float = 0.0) -> None:
+def mark(
+    store: Store, number: int, digest: str, facts: dict[str, Any], objective: float = 0.0, bound: float = 0.0
+) -> None:
     """Write a record that owns no detection."""
     none = np.empty(0)
     flags, ids = none.astype(bool), none.astype(np.int64)

@@ -151,9 +151,7 @@ def make_grid(
     )
 
 
-def spans(
-    step: NDArray[np.int64], position: NDArray[np.float64], ends: NDArray[np.integer]
-) -> NDArray[np.float64]:
+def spans(step: NDArray[np.int64], position: NDArray[np.float64], ends: NDArray[np.integer]) -> NDArray[np.float64]:
     """(K, 1 + D) how far each candidate spans, in steps and along each axis. ends: (K, 2 or 3) rows."""
     place = np.column_stack([step.astype(np.float64), position])
     if not len(ends):

@@ -81,10 +81,11 @@ def solve_blockwise(
     deadline = time.perf_counter() + settings.time_limit_s
     small, kept = without_dominated(problem)
     state = undecided(small)
-    contradicted = []
-    for block in np.unique(block_of).tolist():
-        if not _solve_one(state, block_of == block, rings, settings, deadline):
-            contradicted.append(block)
+    contradicted = [
+        block
+        for block in np.unique(block_of).tolist()
+        if not _solve_one(state, block_of == block, rings, settings, deadline)
+    ]
     stitched = measure_excess(small, state.values, state.duals)
     whole = not contradicted
     objective = float(small.cost @ state.values)
@@ -108,9 +109,7 @@ def solve_blockwise(
     )
 
 
-def _solve_one(
-    state: Part, write: NDArray[np.bool_], rings: int, settings: SolverSettings, deadline: float
-) -> bool:
+def _solve_one(state: Part, write: NDArray[np.bool_], rings: int, settings: SolverSettings, deadline: float) -> bool:
     """Solve one block and enter what it decides; False when it is contradicted."""
     part, places = take(state, grown(state.problem, write, rings))
     own = write[places.detections]

@@ -78,9 +78,7 @@ def mend_movie(
     return MovieMended(before, now, windows, rounds, len(proofs), out_of_time)
 
 
-def _stretches(
-    seeds: NDArray[np.bool_], starts: NDArray[np.int64], length: int, margin: int
-) -> list[tuple[int, int]]:
+def _stretches(seeds: NDArray[np.bool_], starts: NDArray[np.int64], length: int, margin: int) -> list[tuple[int, int]]:
     """Half-open ranges of steps, at most `length` long without their margins, that hold every seed.
 
     The whole movie, where it is not longer than that.

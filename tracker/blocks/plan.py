@@ -90,6 +90,5 @@ def read_plan(path: Path) -> Plan:
 
 def digest_of(identity: dict[str, Any], grid: Grid, settings: SolverSettings, version: str) -> str:
     """Of all that the answer of a block depends on."""
-    wanted = {name: value for name, value in asdict(grid).items()}
-    content = [identity, wanted, settings.gap, settings.seed, settings.batch_rows, version]
+    content = [identity, asdict(grid), settings.gap, settings.seed, settings.batch_rows, version]
     return hashlib.sha256(json.dumps(content, sort_keys=True, default=list).encode()).hexdigest()[:16]

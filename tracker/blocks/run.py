@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 
 import tracker
 from tracker.annotations import blame
-from tracker.blocks.audit import Audit, audit
+from tracker.blocks.audit import audit
 from tracker.blocks.fill import Filled, fill, forbidden_of, header_of, mark
 from tracker.blocks.grid import Grid, make_grid
+from tracker.blocks.keep import keep_mended
 from tracker.blocks.mending import MovieMended, mend_movie
 from tracker.blocks.movie import Movie, read_movie
 from tracker.blocks.plan import FILLED, SEAMS, Plan, digest_of
@@ -30,7 +31,6 @@ from tracker.ilp.solve import InfeasibleProblemError, solve
 from tracker.pin_checks import ResolvedPins
 from tracker.prepare import Inputs, Stopwatch, measure, read_annotations, read_inputs, solver_settings, source_of
 from tracker.store import (
-    BlockSolution,
     Place,
     Region,
     Store,
@@ -125,14 +125,15 @@ def _check(config: Config) -> None:
     if config.solver.backend != "highs":
         wrong.append(f'solver.backend = "{config.solver.backend}" (blocks need the duals of "highs")')
     if config.costs.motile or config.solver.engine == "motile":
-        wrong.append("terms of motile classes, or solver.engine = \"motile\"")
+        wrong.append('terms of motile classes, or solver.engine = "motile"')
     if config.solver.method != "ilp":
         wrong.append(f'solver.method = "{config.solver.method}"')
     if config.output.margins == "exact":
         wrong.append('output.margins = "exact"')
     if wrong:
         raise ConfigError(
-            f"solving block by block does not go with {'; '.join(wrong)}. Change that, or leave out [store] and [blocks]"
+            f"solving block by block does not go with {'; '.join(wrong)}. Change that, or leave out [store] and "
+            "[blocks]"
         )
 
 
@@ -142,8 +143,8 @@ def _opened(place: Place, config: Config, inputs: Inputs, *, resume: bool, overw
         return open_store(place, config=config_identity(config))
     if there and not overwrite:
         raise StoreError(
-            f"the store {place} is there already, from a run that may not have been finished. Go on with it by --resume, "
-            "replace it by --overwrite, or name another with store.url"
+            f"the store {place} is there already, from a run that may not have been finished. Go on with it by "
+            "--resume, replace it by --overwrite, or name another with store.url"
         )
     return create_store(place, header_of(config, inputs.detections), overwrite=overwrite)
 
@@ -157,9 +158,7 @@ def _work_folder(config: Config) -> Iterator[Path]:
     yield folder
 
 
-def _filled(
-    store: Store, config: Config, watch: Stopwatch, inputs: Inputs, pins: ResolvedPins | None
-) -> Filled:
+def _filled(store: Store, config: Config, watch: Stopwatch, inputs: Inputs, pins: ResolvedPins | None) -> Filled:
     record = store.blocks().get(FILLED)
     if record is not None and record.status == "done":
         return Filled.from_facts(record.facts)
@@ -218,8 +217,8 @@ def _solve(store: Store, plan: Plan, config: Config, watch: Stopwatch) -> None:
         ]
     if left:
         raise StoreError(
-            f"{len(left)} blocks were not solved, such as {left[0]}: their workers ended. `track run --resume` goes on; "
-            f"what workers said is in {plan.folder}"
+            f"{len(left)} blocks were not solved, such as {left[0]}: their workers ended. `track run --resume` goes "
+            f"on; what workers said is in {plan.folder}"
         )
 
 
@@ -241,7 +240,7 @@ def _mend(
     if mended.after.broken.any():
         raise _why_broken(store, movie, plan.forbidden, pins, config, mended)
     with watch.stage("keep", "writing the solution"):
-        _write(store, plan, movie, mended, watch)
+        keep_mended(store, plan, movie, mended, watch.seconds)
 
 
 def _why_broken(
@@ -262,8 +261,9 @@ def _why_broken(
         if pins is None:
             return error
         free = problem.with_bounds(
-            np.where(np.arange(problem.layout.n_columns) < problem.n_detections, config.costs.detection == "keep", 0)
-            .astype(np.int8),
+            np.where(
+                np.arange(problem.layout.n_columns) < problem.n_detections, config.costs.detection == "keep", 0
+            ).astype(np.int8),
             np.ones(problem.layout.n_columns, np.int8),
         )
         unpinned = replace(free, forbidden_pairs=np.empty((0, 2), np.int64))
@@ -273,41 +273,6 @@ def _why_broken(
             return blame(unpinned, pins, again, settings)
         return error
     return SolverError("the seams of the blocks could not be mended although a lineage exists; please report this")
-
-
-def _write(store: Store, plan: Plan, movie: Movie, mended: MovieMended, watch: Stopwatch) -> None:
-    """All detections as owned by the seams' record, unless nothing had to be mended."""
-    before, after = mended.before, mended.after
-    records = store.blocks()
-    contradicted = [
-        plan.grid.name(number)
-        for number in range(len(plan.grid))
-        if records[plan.record(number)].facts.get("contradicted")
-    ]
-    facts = {
-        "blocks": len(plan.grid),
-        "grid": {name: list(getattr(plan.grid, name)) for name in ("counts", "size", "context", "reach")},
-        "before": _told(before),
-        "after": _told(after),
-        "windows_mended": mended.windows,
-        "rounds": mended.rounds,
-        "local_proofs": mended.proofs,
-        "contradicted_blocks": contradicted,
-        "out_of_time": mended.out_of_time,
-        "seconds": dict(watch.seconds),
-        "seconds_of_blocks": sum(float(records[plan.record(n)].facts.get("seconds", 0)) for n in range(len(plan.grid))),
-    }
-    changed = _changed(store, movie)
-    _commit(store, plan.digest, movie, changed, facts, after)
-
-
-def _told(found: Audit) -> dict[str, float | None]:
-    known = np.isfinite(found.objective)
-    return {
-        "objective": found.objective if known else None,
-        "bound": found.bound,
-        "gap": found.gap if known else None,
-    }
 
 
 def _small_blocks(grid: Grid) -> list[str]:
@@ -321,59 +286,9 @@ def _small_blocks(grid: Grid) -> list[str]:
     if not small:
         return []
     return [
-        f"blocks are smaller than the context they see along {', '.join(small)}: each waits for many others, and sees more "
-        "than it decides; larger blocks are faster"
+        f"blocks are smaller than the context they see along {', '.join(small)}: each waits for many others, and sees "
+        "more than it decides; larger blocks are faster"
     ]
-
-
-def _changed(store: Store, movie: Movie) -> NDArray[np.int64]:
-    """Ids of the detections that the store has otherwise."""
-    stored = read_movie(store, len(movie.parent), movie.forbidden)
-    other = (stored.parent != movie.parent) | (stored.selected != movie.selected) | (stored.finished != movie.finished)
-    parents = np.concatenate([stored.parent[other], movie.parent[other]])
-    other[parents[parents >= 0]] = True  # the links of a parent are its own
-    other |= (stored.duals != movie.duals).any(axis=0)
-    return np.flatnonzero(other)
-
-
-def _commit(
-    store: Store, digest: str, movie: Movie, ids: NDArray[np.int64], facts: dict[str, Any], after: Audit
-) -> None:
-    inside = np.zeros(len(movie.parent), bool)
-    inside[ids] = True
-    children = np.flatnonzero((movie.parent >= 0) & inside[np.maximum(movie.parent, 0)])
-    links = np.column_stack([movie.parent[children], children]).reshape(-1, 2)
-    divisions = np.empty((0, 3), np.int64)
-    if movie.header.divisions == "pair":
-        links, divisions = _by_family(links)
-    selected = movie.selected[ids]
-    store.write_solution(
-        BlockSolution(
-            block=SEAMS,
-            digest=digest,
-            id=ids,
-            selected=selected,
-            appear=selected & (movie.parent[ids] < 0),
-            disappear=selected & (movie.n_children[ids] == 0),
-            dual_in=movie.duals[0, ids],
-            dual_out=movie.duals[1, ids],
-            dual_cap=movie.duals[2, ids] if len(movie.duals) > 2 else None,
-            links=links,
-            divisions=divisions,
-            objective=after.objective,
-            bound=after.bound,
-            facts={**facts, "pair_duals": [[place, float(y)] for place, y in enumerate(movie.pair_duals)]},
-        )
-    )
-
-
-def _by_family(links: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Single links, and divisions of parents with two: in the pair model a division replaces its links."""
-    links = links[np.lexsort((links[:, 1], links[:, 0]))]
-    _, first, count = np.unique(links[:, 0], return_index=True, return_counts=True)
-    two = first[count == 2]
-    divisions = np.column_stack([links[two], links[two + 1, 1]]).reshape(-1, 3)
-    return links[first[count == 1]], divisions
 
 
 def _read_back(
@@ -385,7 +300,9 @@ def _read_back(
         found = audit(store, movie, [], inputs.detections.starts)
         record = store.blocks()[SEAMS]
     if found.broken.any():
-        raise StoreError(f"the solution in {plan.place} is damaged around ids {np.flatnonzero(found.broken)[:5].tolist()}")
+        raise StoreError(
+            f"the solution in {plan.place} is damaged around ids {np.flatnonzero(found.broken)[:5].tolist()}"
+        )
     bound = min(record.bound, found.objective)
     optimal = found.objective - bound <= _OPTIMAL * max(1.0, abs(found.objective))
     counts = {"columns": found.columns, "blocks": len(plan.grid), **found.counts}

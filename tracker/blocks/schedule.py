@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,8 @@ def solve_blocks(
     workers: processes; 0 = all cores.   launcher: see `Blocks.launcher`.   progress: told how many blocks are done.
     Raises BlockError naming the block that failed, and its log; SolverError where workers died too often.
     """
-    require_daisy()
-    import daisy.v2 as daisy
-    from funlib.geometry import Coordinate, Roi
-
+    daisy = require_daisy()
+    roi, coordinate = daisy.Roi, daisy.Coordinate
     todo = len(plan.grid) - len(done)
     if not todo:
         return
@@ -39,13 +38,13 @@ def solve_blocks(
     count = min(workers or os.cpu_count() or 1, todo)
     size, halo = plan.grid.ticks()
     total = [length + 2 * far for length, far in zip(plan.grid.total_ticks(), halo, strict=True)]
-    write = Roi(Coordinate(halo), Coordinate(size))
+    write = roi(coordinate(halo), coordinate(size))
     plan_path = plan.folder / "plan.json"
     plan.write(plan_path)
     task = daisy.Task(
         "blocks",
-        total_roi=Roi(Coordinate([0] * len(total)), Coordinate(total)),
-        read_roi=write.grow(Coordinate(halo), Coordinate(halo)),
+        total_roi=roi(coordinate([0] * len(total)), coordinate(total)),
+        read_roi=write.grow(coordinate(halo), coordinate(halo)),
         write_roi=write,
         process_function=partial(_start, plan_path, launcher, plan.place.password),
         read_write_conflict=True,
@@ -103,10 +102,10 @@ def launch_command(launcher: str, plan_path: Path) -> list[str]:
     return words
 
 
-def require_daisy() -> None:
-    """Raise MissingExtraError where daisy is not installed."""
+def require_daisy() -> Any:
+    """The module. Raises MissingExtraError where it is not installed."""
     try:
-        import daisy.v2  # noqa: F401
+        return import_module("daisy.v2")
     except ImportError as error:
         raise MissingExtraError("daisy", "scale", "solving block by block") from error
 

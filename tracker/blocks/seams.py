@@ -26,7 +26,7 @@ _LEAST = 1e-9  # an excess below this is the noise of linear programs
 
 @dataclass
 class Mended:
-    """What mending gave. values, duals: as in `Part`.   proofs: what integer programs add to the bound; numbers of the part.
+    """What mending gave. values, duals: as in `Part`.   proofs: what integer programs add to the bound.
 
     open: (N,) whole detections around which the gap is not closed, or that are undecided.
     unclosed: sum of excesses there.   windows: how many were solved.   rounds: how often they grew.
@@ -107,9 +107,9 @@ def _broken(part: Part, excess: Excess) -> _Flags:
     """(N,) whole detections with a row that is not satisfied, a column out of bounds, or undecided."""
     problem = part.problem
     kinds = 3 if problem.split else 2
-    rows = excess.broken[: kinds * problem.n_detections].reshape(kinds, -1).any(axis=0)
+    rows: _Flags = np.asarray(excess.broken[: kinds * problem.n_detections].reshape(kinds, -1).any(axis=0))
     extra = excess.broken[kinds * problem.n_detections :]
-    for number in np.flatnonzero(extra[: len(problem.exclusive_sets)]):
+    for number in np.flatnonzero(extra[: len(problem.exclusive_sets)]).tolist():
         rows[problem.exclusive_sets[number]] = True
     pairs = extra[len(problem.exclusive_sets) :]
     rows[problem.links[problem.forbidden_pairs[pairs, 0], 0]] = True

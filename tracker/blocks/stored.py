@@ -7,6 +7,7 @@ divisions into its detections are decided, too: not chosen.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,7 +83,8 @@ def problem_of(found: Found, header: Header, forbidden: Forbidden) -> tuple[Trac
 
 def without_long(found: Found, reach: Sequence[float]) -> Found:
     """The region without candidates that span more than `reach` (1 + D,), in steps and along each axis."""
-    rows, changed = found.detections, {}
+    rows = found.detections
+    changed: dict[str, Any] = {}
     for name in ("link", "division"):
         ends = getattr(found, f"{name}s")
         short = (spans(rows.step, rows.position, ends) <= np.array(reach)).all(axis=1)
@@ -140,7 +142,13 @@ def early_columns(found: Found, problem: TrackingProblem, early: Early) -> tuple
 
 
 def solution_of(
-    block: int, digest: str, found: Found, part: Part, write: NDArray[np.bool_], decided: Decided, pairs: NDArray[np.int64]
+    block: int,
+    digest: str,
+    found: Found,
+    part: Part,
+    write: NDArray[np.bool_],
+    decided: Decided,
+    pairs: NDArray[np.int64],
 ) -> BlockSolution:
     """What a block writes: its own detections, and in the facts what it chose for parents of others.
 
@@ -176,6 +184,8 @@ def solution_of(
             "contradicted": decided.contradicted,
             "early_links": ids[problem.links[link_on & early[problem.links[:, 0]]]].tolist(),
             "early_divisions": ids[problem.divisions[division_on & early[mother]]].tolist(),
-            "pair_duals": [[int(pair), float(y)] for pair, y in zip(pairs[own_pairs], pair_duals[own_pairs], strict=True)],
+            "pair_duals": [
+                [int(pair), float(y)] for pair, y in zip(pairs[own_pairs], pair_duals[own_pairs], strict=True)
+            ],
         },
     )

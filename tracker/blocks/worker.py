@@ -9,7 +9,9 @@ import sys
 import threading
 import time
 import traceback
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from tracker.blocks.plan import Plan, read_plan
 from tracker.blocks.work import is_done, solve_in_store
@@ -26,8 +28,7 @@ def run_worker(plan: Plan, *, watch_parent: bool) -> None:
     watch_parent: end at once when the process that started this one is gone: without its scheduler nobody wants the
     answers.
     """
-    import daisy.v2 as daisy
-
+    daisy: Any = import_module("daisy.v2")
     if watch_parent:
         threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     deadline = time.perf_counter() + plan.settings.time_limit_s
