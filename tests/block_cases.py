@@ -79,8 +79,8 @@ def random_movie(rng: np.random.Generator, *, split: bool, closed: float = 0.0) 
         upper[layout.appear][(rng.random(count) < closed) & (frame > 0)] = 0
         upper[layout.disappear][(rng.random(count) < closed) & (frame < steps - 1)] = 0
         upper[layout.link][rng.random(len(links)) < 0.05] = 0
-        lower[layout.link.start + rng.integers(0, len(links))] = 1
-    lower[layout.link] = np.minimum(lower[layout.link], upper[layout.link])
+        wanted = layout.link.start + rng.integers(0, len(links))
+        lower[wanted] = upper[wanted] = 1
     return Sample(problem.with_bounds(lower, upper), frame, x)
 
 
