@@ -17,9 +17,9 @@ from tracker.blocks.schedule import BlockError, launch_command, solve_blocks
 from tracker.blocks.stored import Forbidden
 from tracker.blocks.work import SupersededError, is_done
 from tracker.blocks.worker import _attempt
-from tracker.config import make_config
+from tracker.config import load_config, make_config
 from tracker.ilp.backends import SolverSettings
-from tracker.store import create_store, open_store
+from tracker.store import config_identity, create_store, open_store
 from tracker.store.rows import Header
 
 BLOCKS = """
@@ -110,7 +110,7 @@ def test_a_killed_run_is_resumed_to_the_same_answer(tmp_path):
 
 
 def test_workers_start_by_another_command(tmp_path):
-    launcher = tmp_path / "queue.py"
+    launcher = tmp_path / "submit.py"
     launcher.write_text(
         "import subprocess, sys, pathlib\n"
         "pathlib.Path(sys.argv[1]).open('a').write('asked\\n')\n"
@@ -160,8 +160,8 @@ def test_what_does_not_go_is_refused(tmp_path, capsys):
 
 def test_a_store_of_another_config_or_in_use_is_refused(tmp_path, capsys):
     path = write_config(tmp_path)
-    config = make_config({"data": {"points": "cells.csv"}, "output": {"path": "result"}}, folder=tmp_path)
-    header = Header(config={"candidates.neighbors": 9}, frames=np.arange(8), ndim=2)
+    config = load_config(path)
+    header = Header(config={**config_identity(config), "candidates.neighbors": 9}, frames=np.arange(8), ndim=2)
     store = create_store(place_of(config), header)
     assert track("run", path, "--quiet") == 2
     assert "--resume" in capsys.readouterr().err
