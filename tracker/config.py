@@ -19,6 +19,7 @@ from tracker.config_scores import AssociationSettings, DivisionScoreSettings, Em
 from tracker.config_segment import Cellulus
 from tracker.config_sequential import Sequential
 from tracker.config_stardist import Stardist
+from tracker.config_store import StoreSettings
 from tracker.config_tuning import Tuning
 from tracker.errors import ConfigError, MissingExtraError
 from tracker.presets import PRESETS
@@ -206,6 +207,7 @@ class Config(_Section):
     sequential: Sequential | None = None
     tuning: Tuning = Tuning()
     output: Output = Output()
+    store: StoreSettings | None = None
     training: Training | None = None
     windows: Windows | None = None
     network: Network | None = None
