@@ -52,7 +52,7 @@ def test_regions_are_read_through_an_index(place):
     store.write_detections(detections)
     store.write_candidates(candidates)
     if place.kind == "postgresql":
-        store._change("ANALYZE nodes, edges, divisions")
+        store._change("SET enable_seqscan = off")  # tables as small as these are rightly read whole
     asked = []
     table = store._table
 

@@ -116,10 +116,10 @@ class SqliteStore(SqlStore):
             changed[name] = table[name]
         self._many(f"UPDATE nodes SET {values} WHERE id = ?", changed)
 
-    def _choose(self, name: str, ids: NDArray[np.int64]) -> int:
+    def _choose(self, name: str, ids: NDArray[np.int64], selected: int) -> int:
         where = " AND ".join(f"{end} = ?" for end in "uvw"[: ids.shape[1]])
         with _told(self.place):
-            statement = f"UPDATE {name} SET selected = 1 WHERE {where}"
+            statement = f"UPDATE {name} SET selected = {selected} WHERE {where}"
             return self._connection.executemany(statement, ids.tolist()).rowcount
 
     def _axis(self, axis: int) -> str:
