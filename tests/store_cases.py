@@ -64,10 +64,11 @@ def random_rows(seed, header=HEADER, per_step=12):
         columns={name: np.where(random.random(count) < 0.3, np.nan, 1.5) for name in header.detection_columns},
     )
     pairs = np.argwhere(steps[:, None] + 1 == steps[None, :])
-    links = pairs[random.random(len(pairs)) < 0.3]
-    first, second = np.array([(a, b) for a in range(len(links)) for b in range(a + 1, len(links))]).T
+    links = pairs[random.random(len(pairs)) < min(0.3, 5 / per_step)]
+    first = np.tile(np.arange(len(links) - 2), 2)
+    second = first + np.repeat([1, 2], len(links) - 2)
     alike = np.flatnonzero((links[first, 0] == links[second, 0]) & (random.random(len(first)) < 0.5))
-    divisions = np.column_stack([links[first[alike]], links[second[alike], 1]])
+    divisions = np.unique(np.column_stack([links[first[alike]], links[second[alike], 1]]), axis=0)
     candidates = CandidateRows(
         links=links,
         link_cost=random.normal(size=len(links)),

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from tracker.config_ascent import Ascent
-from tracker.config_blocks import Blocks, StoreSettings
+from tracker.config_blocks import Blocks
 from tracker.config_dense import Maester, Tap
 from tracker.config_learning import Attrackt, Autoencoder, Finetune, Network, Reid, Trackastra, Training, Windows
 from tracker.config_measured import Measured
@@ -20,6 +20,7 @@ from tracker.config_scores import AssociationSettings, DivisionScoreSettings, Em
 from tracker.config_segment import Cellulus
 from tracker.config_sequential import Sequential
 from tracker.config_stardist import Stardist
+from tracker.config_store import StoreSettings
 from tracker.config_tuning import Tuning
 from tracker.errors import ConfigError, MissingExtraError
 from tracker.presets import PRESETS
@@ -209,10 +210,10 @@ class Config(_Section):
     annotations: Annotations = Annotations()
     solver: Solving = Solving()
     sequential: Sequential | None = None
-    store: StoreSettings | None = None
     blocks: Blocks | None = None
     tuning: Tuning = Tuning()
     output: Output = Output()
+    store: StoreSettings | None = None
     training: Training | None = None
     windows: Windows | None = None
     network: Network | None = None

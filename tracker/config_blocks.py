@@ -1,4 +1,4 @@
-"""[store] and [blocks]: movies that are solved block by block, through a store on disk or in a database."""
+"""[blocks]: movies that are solved block by block, through a store on disk or in a database."""
 
 from typing import Annotated
 
@@ -6,17 +6,6 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 _Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 _Length = Annotated[float, Field(ge=0, allow_inf_nan=False)]
-
-
-class StoreSettings(BaseModel):
-    """Where detections, candidates and the solution are kept while a movie is solved block by block."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
-
-    url: str = ""
-    """sqlite:///file.db (relative to the config), or postgresql://user@host/database; default: beside output.path."""
-    arrays: str | None = None
-    """Folder of its arrays; default beside the file, or beside output.path."""
 
 
 class Blocks(BaseModel):

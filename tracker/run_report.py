@@ -14,7 +14,6 @@ from tracker.lineage import Lineage
 from tracker.notes import notes_of
 from tracker.prepare import Prepared
 from tracker.sequential_run import sequential_notes
-from tracker.store.place import split_password
 
 if TYPE_CHECKING:
     from tracker.blocks.run import Stored
@@ -125,18 +124,11 @@ def about_run(config: Config, seconds: dict[str, float]) -> dict[str, Any]:
     return {
         "seconds": dict(seconds),
         "peak_memory_mb": peak_memory_mb(),
-        "config": _without_password(json.loads(config.model_dump_json())),
+        "config": json.loads(config.model_dump_json()),
         "config_folder": str(config.path(".").resolve()),
         "versions": _versions(),
         "seed": config.solver.seed,
     }
-
-
-def _without_password(config: dict[str, Any]) -> dict[str, Any]:
-    """run.json is passed on; the password of a database is not."""
-    if config["store"] is not None:
-        config["store"]["url"] = split_password(config["store"]["url"])[0]
-    return config
 
 
 def _versions() -> dict[str, str]:

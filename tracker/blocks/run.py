@@ -24,7 +24,8 @@ from tracker.blocks.plan import FILLED, SEAMS, Plan, digest_of
 from tracker.blocks.schedule import require_daisy, solve_blocks
 from tracker.blocks.stored import Forbidden, problem_of
 from tracker.config import Config
-from tracker.config_blocks import Blocks, StoreSettings
+from tracker.config_blocks import Blocks
+from tracker.config_store import StoreSettings
 from tracker.errors import ConfigError, NoSolutionError, SolverError, StoreError
 from tracker.ilp.bounds import apply_pins
 from tracker.ilp.solve import InfeasibleProblemError, solve
@@ -79,7 +80,7 @@ def place_of(config: Config) -> Place:
             'store.url = "memory:" cannot be shared by the workers that solve blocks; name a file (sqlite:///...) or a '
             "database (postgresql://...)"
         )
-    return parse_place(url, folder, arrays=arrays)
+    return parse_place(url, folder, arrays=arrays, password=settings.password)
 
 
 def solve_in_blocks(config: Config, watch: Stopwatch, *, resume: bool, overwrite: bool) -> Stored:

@@ -4,12 +4,13 @@
 promises and docs/store.md for how to use it.
 """
 
+import importlib
 from collections.abc import Mapping
 from typing import Any
 
 from tracker.errors import StoreError
 from tracker.store.funlib_graph import require_scale
-from tracker.store.identity import check_identity, config_identity
+from tracker.store.identity import check_identity
 from tracker.store.interface import (
     SCHEMA_VERSION,
     UNDECIDED,
@@ -43,7 +44,6 @@ __all__ = [
     "RunLock",
     "SolvedRows",
     "Store",
-    "config_identity",
     "create_store",
     "open_store",
     "parse_place",
@@ -66,7 +66,7 @@ def create_store(place: Place, header: Header, *, overwrite: bool = False) -> St
 def open_store(place: Place, *, config: Mapping[str, Any] | None = None, write: bool = True) -> Store:
     """Open a store that was made before.
 
-    config: the identity (`identity.config_identity`) of the config at hand; None = whatever the store was made from.
+    config: the identity (`configured.config_identity`) of the config at hand; None = whatever the store was made from.
     write: False opens it for reading alone, which also works where nothing may be written.
     Raises StoreMismatchError for another config (naming the keys that differ) or another schema version; StoreError
     where there is no store, where it cannot be reached, or not be written though `write`; MissingExtraError.
@@ -91,10 +91,4 @@ def store_exists(place: Place) -> bool:
 def _backend(place: Place) -> Any:
     """The module with `create`, `open_` and `exists` for a kind of place."""
     require_scale(f"store.url = {str(place)!r}")
-    if place.kind == "sqlite":
-        from tracker.store import sqlite
-
-        return sqlite
-    from tracker.store import postgres
-
-    return postgres
+    return importlib.import_module(f"tracker.store.{'sqlite' if place.kind == 'sqlite' else 'postgres'}")

@@ -1,36 +1,12 @@
-"""Which keys of a config a store depends on, and which of them differ."""
+"""Whether a store was made from the config at hand, and which keys differ."""
 
 import json
 from collections.abc import Mapping
 from typing import Any
 
-from tracker.config import Config
 from tracker.errors import StoreMismatchError, first_five
 
-_SECTIONS = (
-    "data",
-    "candidates",
-    "costs",
-    "features",
-    "embeddings",
-    "associations",
-    "division_scores",
-    "annotations",
-)
-# Where a model runs does not change what the program is; a truth never touches it.
-_FREE = {"data.truth", "embeddings.device", "associations.device", "division_scores.device"}
 _ABSENT = object()
-
-
-def config_identity(config: Config) -> dict[str, Any]:
-    """Flat JSON {"section.key": value} of everything the priced program depends on; paths as the config has them."""
-    content = json.loads(config.model_dump_json(include=set(_SECTIONS)))  # as text: JSON has no infinity
-    flat: dict[str, Any] = {}
-    for name in _SECTIONS:
-        section = content[name]
-        entries = {name: None} if section is None else {f"{name}.{key}": value for key, value in section.items()}
-        flat |= {key: value for key, value in entries.items() if key not in _FREE}
-    return flat
 
 
 def check_identity(where: str, made_from: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:

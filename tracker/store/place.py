@@ -42,7 +42,7 @@ class Place:
 
 def split_password(url: str) -> tuple[str, str | None]:
     """The URL without its password, and the password. Raises ConfigError (which shows neither) for no URL at all."""
-    if not url.startswith(("postgresql://", "postgres://")):
+    if "://" not in url or url.startswith("sqlite:"):
         return url, None
     try:
         parts = urlsplit(url)

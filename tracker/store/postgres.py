@@ -133,12 +133,12 @@ class PostgresStore(SqlStore):
             changes = ", ".join(f"{name} = {staged}.{name}" for name in DECISIONS)
             self._cursor.execute(f"UPDATE nodes SET {changes} FROM {staged} WHERE nodes.id = {staged}.id")
 
-    def _choose(self, name: str, ids: NDArray[np.int64]) -> int:
+    def _choose(self, name: str, ids: NDArray[np.int64], selected: int) -> int:
         ends = "uvw"[: ids.shape[1]]
         arrays = ", ".join(_array(column) for column in ids.T)
         where = " AND ".join(f"{name}.{end} = wanted.{end}" for end in ends)
         return self._change(
-            f"UPDATE {name} SET selected = 1 FROM unnest({arrays}) AS wanted({', '.join(ends)}) WHERE {where}"
+            f"UPDATE {name} SET selected = {selected} FROM unnest({arrays}) AS wanted({', '.join(ends)}) WHERE {where}"
         )
 
     def _axis(self, axis: int) -> str:

@@ -37,7 +37,7 @@ class Header:
     """What a store was made for.
 
     config: whatever the priced program depends on, as flat JSON: {"candidates.neighbors": 10, ...}
-        (`identity.config_identity`). A store is opened only for the same.
+        (`configured.config_identity`). A store is opened only for the same.
     frames: (T,) int64 frames of the movie that are kept; step k is frames[k].   ndim: 2 or 3 spatial axes.
     unit: of positions.   scale: (ndim,) size of a pixel.   image_shape: in pixels, None when only points are known.
     divisions: "pair", "split" or "none".   detection_columns, link_columns, division_columns: names of further

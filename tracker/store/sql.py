@@ -90,7 +90,7 @@ class SqlStore(ABC):
         """Update the decisions of detections."""
 
     @abstractmethod
-    def _choose(self, name: str, ids: NDArray[np.int64]) -> int:
+    def _choose(self, name: str, ids: NDArray[np.int64], selected: int) -> int:
         """Set `selected` of edges or divisions given by their keys (K, k); how many there were."""
 
     @abstractmethod
@@ -165,23 +165,36 @@ class SqlStore(ABC):
     def write_solution(self, solution: BlockSolution) -> None:
         """See `Store`."""
         check_solution(solution)
-        chosen = {"edges": np.unique(solution.links, axis=0), "divisions": np.unique(solution.divisions, axis=0)}
         facts = facts_to_json(solution.facts)
         with self._transaction():
             if self._rows("SELECT 1 FROM blocks WHERE block = ?", [int(solution.block)]):
-                rows = self._rows("SELECT id FROM nodes WHERE owner = ?", [int(solution.block)])
+                rows = self._rows("SELECT id FROM nodes WHERE owner >= 0 AND owner = ?", [int(solution.block)])
                 before = np.array(rows, np.int64).ravel()
-                self._clear(before)
-            self._clear(solution.id)
+                self._clear(before[~is_in(before, solution.id)])
+            self._check_there(solution, "detections", "nodes", solution.id[:, None])
             table = np.zeros(len(solution.id), self._dtypes["nodes"])
             table["id"] = solution.id
             decided_nodes(table, solution)
-            self._check_there(solution, "detections", "nodes", solution.id[:, None])
             self._decide(table)
-            for name, ids in chosen.items():
-                if len(ids) and self._choose(name, ids) != len(ids):
-                    self._check_there(solution, "links" if name == "edges" else name, name, ids)
+            for name, what in (("edges", "links"), ("divisions", "divisions")):
+                self._choose_alone(solution, name, what)
             self._record(solution.block, "done", solution.digest, solution.objective, solution.bound, "", facts)
+
+    def _choose_alone(self, solution: BlockSolution, name: str, what: str) -> None:
+        """Choose what the solution says, and nothing else of these parents; touch only the rows that change."""
+        new = np.unique(getattr(solution, what), axis=0)
+        old = np.empty((0, new.shape[1]), np.int64)
+        if len(solution.id):
+            ends = ", ".join(f"{name}.{end}" for end in "uvw"[: new.shape[1]])
+            relation = f"{self._wanted(solution.id)} {self.JOIN} {name} ON {name}.u = wanted.id"
+            rows = self._rows(f"SELECT {ends} FROM {relation} WHERE {name}.selected = 1")
+            old = np.array(rows, np.int64).reshape(len(rows), new.shape[1])
+        was, will = set(map(tuple, old.tolist())), set(map(tuple, new.tolist()))
+        dropped, added = (np.array(sorted(rows), np.int64) for rows in (was - will, will - was))
+        if len(dropped):
+            self._choose(name, dropped, 0)
+        if len(added) and self._choose(name, added, 1) != len(added):
+            self._check_there(solution, what, name, new)
 
     def _check_there(self, solution: BlockSolution, what: str, name: str, ids: NDArray[np.int64]) -> None:
         if not len(ids):

@@ -116,10 +116,10 @@ class SqliteStore(SqlStore):
             changed[name] = table[name]
         self._many(f"UPDATE nodes SET {values} WHERE id = ?", changed)
 
-    def _choose(self, name: str, ids: NDArray[np.int64]) -> int:
+    def _choose(self, name: str, ids: NDArray[np.int64], selected: int) -> int:
         where = " AND ".join(f"{end} = ?" for end in "uvw"[: ids.shape[1]])
         with _told(self.place):
-            statement = f"UPDATE {name} SET selected = 1 WHERE {where}"
+            statement = f"UPDATE {name} SET selected = {selected} WHERE {where}"
             return self._connection.executemany(statement, ids.tolist()).rowcount
 
     def _axis(self, axis: int) -> str:
@@ -210,7 +210,9 @@ def _connect(place: Place, *, write: bool) -> sqlite3.Connection:
     else:
         log = path.with_name(f"{path.name}-wal")
         # In a folder that may not be written SQLite cannot make the index of its log; without a log it needs none.
-        still = not os.access(path.parent, os.W_OK) and not (log.exists() and log.stat().st_size)
+        effective = os.access in os.supports_effective_ids
+        writable = os.access(path.parent, os.W_OK, effective_ids=effective)
+        still = not writable and not (log.exists() and log.stat().st_size)
         uri = f"{path.as_uri()}?mode=ro{'&immutable=1' * still}"
         connection = sqlite3.connect(uri, timeout=BUSY_S, isolation_level=None, uri=True)
     connection.execute("PRAGMA cache_size = -65536")  # KiB

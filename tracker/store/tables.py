@@ -36,6 +36,7 @@ OWN_TABLES = (
     "id2 BIGINT NOT NULL, value BIGINT NOT NULL)",
 )
 INDICES = (
+    "CREATE INDEX nodes_owner ON nodes (owner) WHERE owner >= 0",
     "CREATE INDEX edges_into ON edges (v)",
     "CREATE INDEX edges_chosen ON edges (u, v) WHERE selected = 1",
     "CREATE INDEX divisions_first ON divisions (v)",
