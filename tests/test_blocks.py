@@ -58,9 +58,11 @@ def test_any_partition_of_tiny_problems_gives_the_optimum_of_brute_force(model):
 
 def without_some_divisions(rng, sample):
     """The sample with up to six divisions forbidden, as pins do in the split model."""
-    links, rows = sample.problem.links, []
-    for mother in rng.permutation(np.flatnonzero(np.bincount(links[:, 0]) >= 2))[:6]:
-        rows.append([mother, *np.sort(rng.permutation(links[links[:, 0] == mother, 1])[:2])])
+    links = sample.problem.links
+    rows = [
+        [mother, *np.sort(rng.permutation(links[links[:, 0] == mother, 1])[:2])]
+        for mother in rng.permutation(np.flatnonzero(np.bincount(links[:, 0]) >= 2))[:6]
+    ]
     forbidden = Forbidden(np.unique(np.array(rows, np.int64).reshape(-1, 3), axis=0))
     pairs = find_links(links, forbidden.pairs)
     return replace(sample, problem=replace(sample.problem, forbidden_pairs=pairs)), forbidden
@@ -97,7 +99,8 @@ def test_blocks_of_a_store_give_the_optimum_whatever_their_context(split, tmp_pa
         seen["proofs"] += mended.proofs > 0
         seen["forbidden"] += len(forbidden.pairs) > 0
     # A test without seams to mend would prove nothing.
-    assert min(seen["mended"], seen["proofs"]) > 3 and seen["contradicted"], seen
+    assert min(seen["mended"], seen["proofs"]) > 3, seen
+    assert seen["contradicted"], seen
     assert seen["forbidden"] or not split
 
 

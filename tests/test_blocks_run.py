@@ -19,7 +19,8 @@ from tracker.blocks.work import SupersededError, is_done
 from tracker.blocks.worker import _attempt
 from tracker.config import load_config, make_config
 from tracker.ilp.backends import SolverSettings
-from tracker.store import config_identity, create_store, open_store
+from tracker.store import create_store, open_store
+from tracker.store.configured import config_identity
 from tracker.store.rows import Header
 
 BLOCKS = """
@@ -48,7 +49,9 @@ def write_points(folder: Path) -> None:
 def write_config(folder: Path, more: str = "", *, blocks: str = BLOCKS) -> Path:
     write_points(folder)
     path = folder / "run.toml"
-    text = '[data]\npoints = "cells.csv"\n[candidates]\nneighbors = 5\nmax_frame_gap = 2\n[costs]\npreset = "attrackt"\n'
+    text = (
+        '[data]\npoints = "cells.csv"\n[candidates]\nneighbors = 5\nmax_frame_gap = 2\n[costs]\npreset = "attrackt"\n'
+    )
     path.write_text(text + more + blocks + '[output]\npath = "result"\n')
     return path
 

@@ -34,8 +34,8 @@ from tracker.store import (
     Header,
     PinRows,
     Store,
-    config_identity,
 )
+from tracker.store.configured import config_identity
 
 _ROWS_AT_ONCE = 200_000
 

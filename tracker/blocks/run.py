@@ -25,7 +25,6 @@ from tracker.blocks.schedule import require_daisy, solve_blocks
 from tracker.blocks.stored import Forbidden, problem_of
 from tracker.config import Config
 from tracker.config_blocks import Blocks
-from tracker.config_store import StoreSettings
 from tracker.errors import ConfigError, NoSolutionError, SolverError, StoreError
 from tracker.ilp.bounds import apply_pins
 from tracker.ilp.solve import InfeasibleProblemError, solve
@@ -35,12 +34,11 @@ from tracker.store import (
     Place,
     Region,
     Store,
-    config_identity,
     create_store,
     open_store,
-    parse_place,
     store_exists,
 )
+from tracker.store.configured import config_identity, store_place
 
 _OPTIMAL = 1e-6
 
@@ -67,20 +65,14 @@ class Stored:
 
 
 def place_of(config: Config) -> Place:
-    """Where the store of a config is; by default a file beside the result."""
-    settings = config.store or StoreSettings()
-    result = config.path(config.output.path)
-    folder = config.path(".").resolve()
-    url = settings.url or f"sqlite:///{result.resolve()}.db"
-    arrays = None if settings.arrays is None else config.path(settings.arrays)
-    if arrays is None and not url.startswith("sqlite:"):
-        arrays = result.resolve().with_name(f"{result.name}.arrays")
-    if url == "memory:":
+    """Where the store of a config is. Raises ConfigError for one in memory, which workers could not share."""
+    place = store_place(config)
+    if place.kind == "memory":
         raise ConfigError(
             'store.url = "memory:" cannot be shared by the workers that solve blocks; name a file (sqlite:///...) or a '
             "database (postgresql://...)"
         )
-    return parse_place(url, folder, arrays=arrays, password=settings.password)
+    return place
 
 
 def solve_in_blocks(config: Config, watch: Stopwatch, *, resume: bool, overwrite: bool) -> Stored:

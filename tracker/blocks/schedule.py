@@ -15,6 +15,7 @@ from tracker.blocks.worker import run_worker
 from tracker.errors import MissingExtraError, PintrackError, SolverError
 
 LOCAL_HOST = "127.0.0.1"
+_AS_TEXT = "\x01"
 
 
 class BlockError(PintrackError):
@@ -94,11 +95,14 @@ def _start(plan_path: Path, launcher: str, password: str | None) -> None:
 
 
 def launch_command(launcher: str, plan_path: Path) -> list[str]:
-    """The launcher's template as a command: {command} alone stands for several words, inside a word for a text."""
+    """The launcher's template as a command: {command} stands for several words; in quotes, or in a word, for one text."""
     command = [sys.executable, "-m", "tracker.blocks.worker", str(plan_path)]
     words: list[str] = []
+    for quote in "\"'":
+        launcher = launcher.replace(f"{quote}{{command}}{quote}", _AS_TEXT)
     for word in shlex.split(launcher):
-        words += command if word == "{command}" else [word.replace("{command}", shlex.join(command))]
+        text = word.replace("{command}", shlex.join(command)).replace(_AS_TEXT, shlex.join(command))
+        words += command if word == "{command}" else [text]
     return words
 
 
