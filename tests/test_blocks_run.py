@@ -2,6 +2,7 @@
 
 import json
 import random
+import shlex
 import sys
 from pathlib import Path
 
@@ -129,10 +130,12 @@ def test_workers_start_by_another_command(tmp_path):
 def test_the_launcher_is_a_template():
     words = launch_command("run {command}", Path("a b/plan.json"))
     assert words[0] == "run"
-    assert words[1:] == [sys.executable, "-m", "tracker.blocks.worker", "a b/plan.json"]
+    words_of_worker = ["-m", "tracker.blocks.worker", "a b/plan.json"]
+    assert words[1:] == [sys.executable, *words_of_worker]
     words = launch_command('sbatch --wait --wrap="{command}"', Path("a b/plan.json"))
     assert words[:2] == ["sbatch", "--wait"]
-    assert words[2].startswith("--wrap=") and words[2].endswith("-m tracker.blocks.worker 'a b/plan.json'")
+    assert words[2] == f"--wrap={shlex.join([sys.executable, *words_of_worker])}"
+    assert launch_command("run '{command}'", Path("a b/plan.json"))[1] == words[2].removeprefix("--wrap=")
 
 
 def test_what_does_not_go_is_refused(tmp_path, capsys):
@@ -152,7 +155,8 @@ def test_what_does_not_go_is_refused(tmp_path, capsys):
         "kind,t,label,t2,label2,t3,label3,value,note\nlink,0,1,1,13,,,true,\ndetection,1,13,,,,,false,\n"
     )
     error = refused("--pins", str(tmp_path / "pins.csv"), "--overwrite", code=3)
-    assert "line 2" in error and "line 3" in error
+    assert "line 2" in error
+    assert "line 3" in error
     text = config.read_text()
     config.write_text(text.replace(BLOCKS, "[blocks]\nsize = [1.5, 9, 9]\n"))
     assert "whole number of frames" in refused("--overwrite")

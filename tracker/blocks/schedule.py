@@ -95,7 +95,7 @@ def _start(plan_path: Path, launcher: str, password: str | None) -> None:
 
 
 def launch_command(launcher: str, plan_path: Path) -> list[str]:
-    """The launcher's template as a command: {command} stands for several words; in quotes, or in a word, for one text."""
+    """The launcher's template as a command: {command} stands for several words; in quotes, or in a word, for one."""
     command = [sys.executable, "-m", "tracker.blocks.worker", str(plan_path)]
     words: list[str] = []
     for quote in "\"'":
