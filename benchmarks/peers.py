@@ -53,7 +53,9 @@ def laptrack(detections: Detections, reach: float) -> np.ndarray:
     return np.array(rows, np.int64).reshape(-1, 2)
 
 
-def tracksdata(detections: Detections, reach: float, *, end: float = 1.0, division: float = 0.5) -> np.ndarray:
+def tracksdata(
+    detections: Detections, reach: float, *, end: float = 1.0, division: float = 0.5, time_limit_s: float = 60.0
+) -> np.ndarray:
     """The ILP of tracksdata on distances: a link of the length `reach` is worth nothing."""
     import polars as pl
     import tracksdata as td
@@ -77,7 +79,7 @@ def tracksdata(detections: Detections, reach: float, *, end: float = 1.0, divisi
             disappearance_weight=end,
             division_weight=division,
             node_weight=-10.0,
-            timeout=60.0,
+            timeout=time_limit_s,
         )
         solution = solver.solve(graph)
     edges = solution.edge_attrs(attr_keys=[])
@@ -85,8 +87,10 @@ def tracksdata(detections: Detections, reach: float, *, end: float = 1.0, divisi
     return np.array([(row_of[u], row_of[v]) for u, v in pairs], np.int64).reshape(-1, 2)
 
 
-def motile(detections: Detections, reach: float, *, end: float = 1.0, division: float = 0.5) -> np.ndarray:
-    """motile 1.0 with SCIP, 60 s: distances, constants for appearing, disappearing and splitting."""
+def motile(
+    detections: Detections, reach: float, *, end: float = 1.0, division: float = 0.5, time_limit_s: float = 60.0
+) -> np.ndarray:
+    """motile 1.0 with SCIP, time_limit_s: distances, constants for appearing, disappearing and splitting."""
     import motile
     from motile.constraints import MaxChildren, MaxParents
     from motile.costs import EdgeSelectedCost, NodeAppearCost, NodeDisappearCost, NodeSelectedCost, NodeSplitCost
@@ -107,5 +111,5 @@ def motile(detections: Detections, reach: float, *, end: float = 1.0, division: 
     solver.add_cost(NodeSplitCost(constant=division))
     solver.add_constraint(MaxParents(1))
     solver.add_constraint(MaxChildren(2))
-    solver.solve(timeout=60.0)
+    solver.solve(timeout=time_limit_s)
     return np.array(list(solver.get_selected_subgraph().edges), np.int64).reshape(-1, 2)

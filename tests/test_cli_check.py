@@ -73,6 +73,7 @@ def test_check_json(capsys):
         "links": 12,
         "divisions": 0,
         "columns": 44,
+            "columns_held": 44,
         "pins": 0,
         "terms": [{"on": "link", "feature": "surprise", "weight": 1.0, "standardise": "none"}],
         "features": {

@@ -199,11 +199,12 @@ class Window:
 
     def unpriced_divisions(self) -> Iterator[TermPrices]:
         """The divisions, part by part, before anything is computed of them."""
-        for pairs in self._pairs():
+        for pairs in self.pairs():
             context = self.prices.context.with_divisions(with_divisions(self.graph, pairs))
             yield TermPrices(context, self.source.terms, dict(self.source.statistics), {})
 
-    def _pairs(self) -> Iterator[NDArray[np.int32]]:
+    def pairs(self) -> Iterator[NDArray[np.int32]]:
+        """(K, 2) pairs of link indices that are divisions, part by part."""
         known = self.graph.division_links
         if len(known):
             self.n_divisions_proposed = len(known)

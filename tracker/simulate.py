@@ -21,6 +21,7 @@ class SimulationSettings:
     radius_px: of a cell in the middle of its cycle. Its volume (area in 2-D) doubles from birth to division.
     speed_px: root mean square step per frame and axis.   persistence: how much of its velocity a cell keeps, [0, 1).
     cycle_frames: mean time from birth to division, inf = no divisions; it varies by 15 percent.
+    turnover: for every division another cell vanishes, and as many enter as leave, so that their number stays.
     enter_per_frame: mean number of cells that come in through the edges of y and x; cells leave there, too.
     blink_probability: of a cell to be missed in a frame. Only cells are missed that were seen just before, and go on;
         the lineage then skips that frame.
@@ -47,6 +48,7 @@ class SimulationSettings:
     background: float = 20.0
     read_noise: float = 3.0
     blur_px: float = 1.5
+    turnover: bool = False
 
     def __post_init__(self) -> None:
         """Check ranges."""

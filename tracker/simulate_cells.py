@@ -62,9 +62,13 @@ class Cells:
         self.position += self.velocity
         self._push()
         plane = self.position[:, -2:]
-        stays = np.flatnonzero(((plane >= 0) & (plane < self.size[-2:])).all(axis=1))
+        inside = np.asarray(((plane >= 0) & (plane < self.size[-2:])).all(axis=1))
+        if self.settings.turnover and len(dividing):
+            older = np.flatnonzero(self.age > 0)
+            inside[self.rng.choice(older, min(len(dividing), len(older)), replace=False)] = False
+        stays = np.flatnonzero(inside)
         self._take(stays)
-        origin = np.concatenate([origin[stays], np.full(self._enter(), -1)])
+        origin = np.concatenate([origin[stays], np.full(self._enter(len(stays)), -1)])
         self._stay_inside()
         return origin
 
@@ -107,9 +111,11 @@ class Cells:
             np.add.at(self.position, pairs[:, 0], shift)
             np.add.at(self.position, pairs[:, 1], -shift)
 
-    def _enter(self) -> int:
-        """Let cells in at the edges of y and x, heading inwards; returns how many."""
+    def _enter(self, present: int) -> int:
+        """Let cells in at the edges of y and x, heading inwards; returns how many. With turnover the number stays."""
         count, ndim = int(self.rng.poisson(self.settings.enter_per_frame)), len(self.size)
+        if self.settings.turnover:
+            count = max(0, self.settings.n_cells - present)
         position = self.rng.random((count, ndim)) * self.size
         velocity = self.rng.normal(0.0, self.settings.speed_px, (count, ndim))
         side, axis = self.rng.integers(2, size=count), ndim - 2 + self.rng.integers(2, size=count)

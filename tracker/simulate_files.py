@@ -109,8 +109,7 @@ def write_points(movie: SimulatedMovie, path: Path | str) -> None:
     parent_id = np.where(movie.parent >= 0, movie.parent + 1, -1)
     table = np.column_stack([np.arange(1, count + 1), nuclei.frame, nuclei.position_px, nuclei.radius_px, parent_id])
     form = ",".join(["%d", "%d", *["%.3f"] * (len(axes) + 1), "%d"])
-    with _whole(path) as work:
-        work.rmdir()
+    with whole_file(path) as work:
         np.savetxt(work, table, form, header=",".join(["id", "t", *axes, "radius", "parent_id"]), comments="")
 
 
@@ -141,6 +140,14 @@ def _rows_of(nuclei: Nuclei, frame: int) -> NDArray[np.int64]:
 
 def _write(path: Path, pixels: NDArray[np.generic]) -> None:
     tifffile.imwrite(path, pixels, photometric="minisblack", compression="zlib")
+
+
+@contextmanager
+def whole_file(target: Path) -> Iterator[Path]:
+    """The path of a file beside `target` that takes its name at the end, or vanishes."""
+    with _whole(target) as work:
+        work.rmdir()
+        yield work
 
 
 @contextmanager

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import typer
+from numpy.typing import NDArray
 
 from tracker.auto.model import MovieModel
 from tracker.candidates import CandidateGraph
@@ -19,10 +20,13 @@ from tracker.features import known_features
 from tracker.features.context import FeatureContext
 from tracker.ilp.backends import check_backend
 from tracker.io.result import refuse_existing
-from tracker.notes import hardly_measured, unlinkable
+from tracker.needed import candidate_source, no_candidates, wants_needed, with_scores, with_statistics
+from tracker.notes import hardly_measured, measured_on_a_sample, unlinkable
+from tracker.pin_checks import ResolvedPins
 from tracker.prepare import Inputs, context_of, measure, propose, read_annotations, read_inputs, require_torch
 from tracker.run_report import peak_memory_mb
 from tracker.sequential_run import check_sequential, sequential_notes
+from tracker.survey import Survey, survey
 
 # Measured on 0.2 to 3.1 million columns. With optional detections one program spans the movie instead of a frame pair.
 _MB_PER_COLUMN = {"keep": 165e-6, "optional": 340e-6}
@@ -60,24 +64,29 @@ def _examine(config: Config) -> dict[str, Any]:
     if config.data.truth is not None and not config.path(config.data.truth).exists():
         raise TruthError(f"data.truth: there is no {config.path(config.data.truth)}")
     movie = measure(config, inputs.detections)
-    graph = propose(config, inputs.detections, movie)
-    context = _context(config, inputs, graph, movie)
-    # Without a single link the price of everything takes no time, but tells what a feature lacks.
-    none = CandidateGraph(graph.detections, graph.links[:0], graph.divisions[:0], graph.division_links[:0])
-    scores = None if context.association is None else context.association[:0]
-    price(replace(context, graph=none, association=scores), config.costs, divisions=wanted)
-    properties = sorted(name for name, column in graph.detections.properties.items() if column.ndim == 1)
-    count = len(graph.detections)
-    columns = (4 if wanted == "split" else 3) * count + len(graph.links) + len(graph.divisions)
+    detections = inputs.detections
+    if wants_needed(config, detections):
+        sizes = _sizes_of_needed(config, inputs, movie, pins)
+    else:
+        graph = propose(config, detections, movie)
+        alone = np.setdiff1d(np.arange(len(detections)), graph.links)
+        n_links, n_divisions = len(graph.links), len(graph.divisions)
+        sizes = Survey(n_links, n_divisions, n_links, n_divisions, alone)
+        _check_terms(config, inputs, graph, movie)
+    properties = sorted(name for name, column in detections.properties.items() if column.ndim == 1)
+    count = len(detections)
+    columns = (4 if wanted == "split" else 3) * count
+    held = columns + sizes.held_links + sizes.held_divisions
     return {
-        "frames": len(graph.detections.frames),
+        "frames": len(detections.frames),
         "detections": count,
-        "links": len(graph.links),
-        "divisions": len(graph.divisions),
-        "columns": columns,
+        "links": sizes.n_links,
+        "divisions": sizes.n_divisions,
+        "columns": columns + sizes.n_links + sizes.n_divisions,
+        "columns_held": held,
         "pins": 0 if pins is None else len(pins.table),
         "memory_mb": round(
-            peak_memory_mb() + _MB_PER_COLUMN["keep" if config.costs.detection == "keep" else "optional"] * columns
+            peak_memory_mb() + _MB_PER_COLUMN["keep" if config.costs.detection == "keep" else "optional"] * held
         ),
         "terms": [term.model_dump() for term in terms],
         "measured": None if movie is None else movie.numbers.model_dump(mode="json"),
@@ -86,8 +95,32 @@ def _examine(config: Config) -> dict[str, Any]:
             "division": known_features("division"),
             "detection": [*known_features("detection"), *properties],
         },
-        "notes": [*_notes(config, inputs, graph, movie), *_lopsided(terms)],
+        "notes": [*_notes(config, inputs, sizes, movie), *_lopsided(terms)],
     }
+
+
+def _sizes_of_needed(config: Config, inputs: Inputs, movie: MovieModel | None, pins: ResolvedPins | None) -> Survey:
+    """How much a run would hold that keeps only what could be chosen; scores of models count as zeros here."""
+    none = no_candidates(inputs.detections)
+    _check_terms(config, inputs, none, movie)
+    context = _context(config, inputs, none, movie)
+    source = candidate_source(config, replace(context, association=None), movie, pins)
+    if config.associations is not None:
+        source = with_scores(source, lambda graph: _scores(config, inputs, graph, movie))
+    return survey(with_statistics(source))
+
+
+def _scores(config: Config, inputs: Inputs, graph: CandidateGraph, movie: MovieModel | None) -> NDArray[np.float64]:
+    association = _context(config, inputs, graph, movie).association
+    return np.zeros(len(graph.links)) if association is None else association
+
+
+def _check_terms(config: Config, inputs: Inputs, graph: CandidateGraph, movie: MovieModel | None) -> None:
+    """Without a single link the price of everything takes no time, but tells what a feature lacks."""
+    context = _context(config, inputs, graph, movie)
+    scores = None if context.association is None else context.association[:0]
+    none = replace(context, graph=no_candidates(graph.detections), association=scores)
+    price(none, config.costs, divisions=config.candidates.divisions)
 
 
 def _context(config: Config, inputs: Inputs, graph: CandidateGraph, movie: MovieModel | None) -> FeatureContext:
@@ -109,7 +142,7 @@ def _context(config: Config, inputs: Inputs, graph: CandidateGraph, movie: Movie
     return context
 
 
-def _notes(config: Config, inputs: Inputs, graph: CandidateGraph, movie: MovieModel | None) -> list[str]:
+def _notes(config: Config, inputs: Inputs, sizes: Survey, movie: MovieModel | None) -> list[str]:
     """What is odd but allowed."""
     notes = []
     if config.solver.method == "sequential":
@@ -122,13 +155,11 @@ def _notes(config: Config, inputs: Inputs, graph: CandidateGraph, movie: MovieMo
     empty = detections.frames[np.diff(detections.starts) == 0]
     if len(empty):
         notes.append(f"frames without detections: t = {first_five(empty)}")
-    alone = np.setdiff1d(np.arange(len(detections)), graph.links)
-    if (warning := unlinkable(config, detections, len(graph.links))) is not None:
+    if (warning := unlinkable(config, detections, sizes.n_links)) is not None:
         notes.append(warning)
-    elif len(alone) and len(detections.frames) > 1:
-        notes.append(f"detections without any candidate link: {detections.names(alone)} (frame:label)")
-    if (note := hardly_measured(movie)) is not None:
-        notes.append(note)
+    elif len(sizes.alone) and len(detections.frames) > 1:
+        notes.append(f"detections without any candidate link: {detections.names(sizes.alone)} (frame:label)")
+    notes += [note for note in (hardly_measured(movie), measured_on_a_sample(movie)) if note is not None]
     try:
         refuse_existing(config.path(config.output.path), overwrite=False)
     except OutputError as error:
@@ -152,6 +183,8 @@ def _print(found: dict[str, Any]) -> None:
     table = fact_table()
     for name in ("frames", "detections", "links", "divisions", "columns", "pins"):
         table.add_row(name, f"{found[name]:,}")
+    if found["columns_held"] < found["columns"]:
+        table.add_row("held", f"about {found['columns_held']:,} columns; the others could never be chosen")
     table.add_row("memory", f"about {found['memory_mb']:,} MB at the peak of a run, evaluation not counted")
     for term in found["terms"]:
         z = " (z-score)" if term["standardise"] == "zscore" else ""
