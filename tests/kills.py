@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 WORKER, SCHEDULER, CONNECTION = "worker", "scheduler", "connection"
@@ -79,11 +79,17 @@ def tables(folder: Path) -> dict[str, bytes]:
 
 
 def kill_and_resume(
-    config: Path, result: Path, victim: str, delay_s: float, chance: random.Random, cut: Callable[[], None]
+    config: Path,
+    result: Path,
+    victim: str,
+    delay_s: float,
+    chance: random.Random,
+    cut: Callable[[], None],
+    options: Sequence[str] = (),
 ) -> tuple[str, int]:
     """One run from the beginning, disturbed once, resumed until it is done; whom it hit, and how many resumes."""
     shutil.rmtree(result, ignore_errors=True)
-    run = ("run", config, "--output", result, "--quiet")
+    run = ("run", config, "--output", result, "--quiet", *options)
     process = start(*run, "--overwrite")  # of the store
     hit = disturb(process, victim, delay_s, chance, cut)
     error = process.communicate(timeout=600)[1].decode()
