@@ -1,6 +1,6 @@
 """HeLa block by block against HeLa at once; and runs that are killed at random moments.
 
-    python benchmarks/blocks.py compare           # SQLite and PostgreSQL, 1 and 4 workers, beside the whole in one piece
+    python benchmarks/blocks.py compare           # SQLite and PostgreSQL, 1 and 4 workers, beside the whole at once
     python benchmarks/blocks.py kills --times 20  # per store: workers, schedulers, database connections
 
 PostgreSQL where Debian's package is installed: a private server on loopback, gone afterwards.
@@ -52,12 +52,10 @@ def compare(folder: Path, config: Path, server) -> None:
     whole.write_text(text[:start] + text[stop:])
     seconds = run(folder / "whole", whole)
     optimum = report(folder / "whole")["objective"]
-    print(
-        f"{'':24} {'objective':>14} {'before':>10} {'bound before':>12} {'gap after':>10} {'blocks s':>9} {'mend s':>7} {'all s':>7}"
-    )
-    print(
-        f"{'in one piece':24} {optimum:14.6f} {'':10} {'':12} {report(folder / 'whole')['gap']:10.1e} {'':9} {'':7} {seconds:7.1f}"
-    )
+    at_once = report(folder / "whole")["gap"]
+    names = ("", "objective", "before", "bound before", "gap after", "blocks s", "mend s", "all s")
+    print(" ".join(f"{name:>{width}}" for name, width in zip(names, (24, 14, 8, 12, 9, 8, 6, 6), strict=True)))
+    print(f"{'in one piece':24} {optimum:14.6f} {'':8} {'':12} {at_once:9.1e} {'':8} {'':6} {seconds:6.1f}")
     written = {}
     for store in stores(server):
         for workers in (1, 4):
@@ -70,8 +68,8 @@ def compare(folder: Path, config: Path, server) -> None:
             lower = (optimum - before["bound"]) / abs(optimum)
             part = found["seconds"]
             print(
-                f"{name:24} {found['objective']:14.6f} {worse:10.1e} {lower:12.1e} {found['gap']:10.1e} "
-                f"{part['blocks']:9.1f} {part['mend']:7.1f} {seconds:7.1f}"
+                f"{name:24} {found['objective']:14.6f} {worse:8.1e} {lower:12.1e} {found['gap']:9.1e} "
+                f"{part['blocks']:8.1f} {part['mend']:6.1f} {seconds:6.1f}"
             )
             written[name] = tables(place)
             assert abs(found["objective"] - optimum) < 1e-6, "not the optimum"
