@@ -1,4 +1,4 @@
-"""The real HeLa movie in 4 x 2 x 2 blocks, in both kinds of store, against the optimum of the whole; and killed runs."""
+"""The real HeLa movie in 4 x 2 x 2 blocks, in both kinds of store, against the optimum of the whole; and kills."""
 
 import json
 import random

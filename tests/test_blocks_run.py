@@ -96,6 +96,10 @@ def test_blocks_give_what_the_whole_gives_with_pins_too(divisions, tmp_path, cap
     assert tables(tmp_path / "one") == tables(tmp_path / "result")
     # A store that is there is not taken over by chance; --resume writes its result again.
     assert track(*one) == 2
+    pins.write_text(pins.read_text() + "detection,1,17,,,,,false,\n")
+    assert track(*one, "--resume", "--overwrite") == 2
+    assert "filled from other pins" in capsys.readouterr().err
+    pins.write_text(pins.read_text().replace("detection,1,17,,,,,false,\n", ""))
     (tmp_path / "one" / "tracks.csv").unlink()
     assert track(*one, "--resume", "--overwrite") == 0
     assert tables(tmp_path / "one") == tables(tmp_path / "result")

@@ -1,5 +1,6 @@
 """From a config to a filled store: detections, candidates and bounds, a window of frames at a time."""
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
@@ -47,6 +48,7 @@ class Filled:
     longest, common, pinned: (1 + D,) how far, in steps and along each axis, candidates span, 99.9 % of them do, and
         those that pins demand.   proposed: links and divisions before any were left out.
     kept: those in the store.   statistics, measured, notes: as run.json has them.
+    made_of: fingerprints of the detections and of the pins.
     """
 
     longest: tuple[float, ...]
@@ -56,7 +58,8 @@ class Filled:
     kept: tuple[int, int]
     statistics: dict[str, dict[str, float]]
     measured: dict[str, Any] | None
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...]
+    made_of: dict[str, str]
 
     @staticmethod
     def from_facts(facts: Any) -> "Filled":
@@ -70,6 +73,7 @@ class Filled:
             statistics=facts["statistics"],
             measured=facts["measured"],
             notes=tuple(facts["notes"]),
+            made_of=facts["made_of"],
         )
 
     def facts(self) -> dict[str, Any]:
@@ -154,6 +158,7 @@ def fill(
         },
         measured=None if movie is None else movie.numbers.model_dump(mode="json"),
         notes=tuple(notes_of(config, detections, movie, int(proposed[0] + kept[0]))),
+        made_of=fingerprints(detections, pins),
     )
     mark(store, FILLED, "", filled.facts())
     return filled
@@ -166,6 +171,22 @@ def _pinned_reach(problem: TrackingProblem, detections: Detections) -> NDArray[n
         found = spans(detections.step, detections.position, ends[problem.lower[family] == 1])
         reach = np.maximum(reach, found.max(axis=0, initial=0.0))
     return reach
+
+
+def fingerprints(detections: Detections, pins: ResolvedPins | None) -> dict[str, str]:
+    """What a store was made of, beyond the names of files: so that other content is not taken for the same."""
+    movie = [detections.frames, detections.frame, detections.label, detections.position]
+    notes: list[NDArray[Any]] = []
+    if pins is not None:
+        notes = [pins.rows, pins.table.kind, pins.table.value, pins.table.confidence, pins.soft]
+    return {"detections": _fingerprint(movie), "pins": _fingerprint(notes)}
+
+
+def _fingerprint(arrays: list[NDArray[Any]]) -> str:
+    found = hashlib.sha256()
+    for array in arrays:
+        found.update(np.ascontiguousarray(array).tobytes())
+    return found.hexdigest()[:16]
 
 
 def mark(

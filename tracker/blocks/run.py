@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 import tracker
 from tracker.annotations import blame
 from tracker.blocks.audit import audit
-from tracker.blocks.fill import Filled, fill, forbidden_of, header_of, mark
+from tracker.blocks.fill import Filled, fill, fingerprints, forbidden_of, header_of, mark
 from tracker.blocks.grid import Grid, make_grid
 from tracker.blocks.keep import keep_mended
 from tracker.blocks.mending import MovieMended, mend_movie
@@ -25,7 +25,7 @@ from tracker.blocks.schedule import require_daisy, solve_blocks
 from tracker.blocks.stored import Forbidden, problem_of
 from tracker.config import Config
 from tracker.config_blocks import Blocks
-from tracker.errors import ConfigError, NoSolutionError, SolverError, StoreError
+from tracker.errors import ConfigError, NoSolutionError, SolverError, StoreError, StoreMismatchError
 from tracker.ilp.bounds import apply_pins
 from tracker.ilp.solve import InfeasibleProblemError, solve
 from tracker.pin_checks import ResolvedPins
@@ -154,7 +154,16 @@ def _work_folder(config: Config) -> Iterator[Path]:
 def _filled(store: Store, config: Config, watch: Stopwatch, inputs: Inputs, pins: ResolvedPins | None) -> Filled:
     record = store.blocks().get(FILLED)
     if record is not None and record.status == "done":
-        return Filled.from_facts(record.facts)
+        filled = Filled.from_facts(record.facts)
+        now = fingerprints(inputs.detections, pins)
+        other = sorted(name for name, own in now.items() if filled.made_of[name] != own)
+        if other:
+            raise StoreMismatchError(
+                f"the store {store.place} was filled from other {' and other '.join(other)} than the files of the config "
+                "hold now. Put the files back as they were, or begin anew with --overwrite",
+                tuple(other),
+            )
+        return filled
     with watch.stage("measure", "measuring the movie"):
         movie = measure(config, inputs.detections)
     source = source_of(config, watch, inputs, pins, movie)
