@@ -219,3 +219,22 @@ def test_a_worker_of_an_earlier_run_writes_nothing(tmp_path, monkeypatch):
     assert store.blocks() == {}
     assert issubclass(SupersededError, Exception)
     store.close()
+
+
+def test_pins_that_only_blocks_together_contradict_are_named(tmp_path, capsys):
+    """One detection, then three that are real and do not appear: no two pins clash, and no block alone sees it."""
+    (tmp_path / "cells.csv").write_text("id,t,y,x\n1,0,5,5\n2,1,5,4\n3,1,5,5\n4,1,5,6\n5,2,5,5\n")
+    (tmp_path / "pins.csv").write_text(
+        "kind,t,label,t2,label2,t3,label3,value,note\n"
+        + "".join(f"appear,1,{label},,,,,false,\n" for label in (2, 3, 4))
+    )
+    config = tmp_path / "run.toml"
+    config.write_text(
+        '[data]\npoints = "cells.csv"\n[costs]\npreset = "attrackt"\n[annotations]\npins = ["pins.csv"]\n'
+        '[blocks]\ncount = [3, 1, 1]\nworkers = 1\n[output]\npath = "result"\n'
+    )
+    assert track("run", config, "--quiet") == 3
+    error = capsys.readouterr().err
+    assert "cannot hold together" in error
+    assert all(f"line {line}" in error for line in (2, 3, 4))
+    assert not (tmp_path / "result").exists()

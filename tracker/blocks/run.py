@@ -13,26 +13,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 import tracker
-from tracker.annotations import blame
 from tracker.blocks.audit import audit
-from tracker.blocks.fill import Filled, fill, fingerprints, forbidden_of, header_of, mark
+from tracker.blocks.fill import fill, forbidden_of, header_of, mark
+from tracker.blocks.filled import Filled, fingerprints
 from tracker.blocks.grid import Grid, make_grid
 from tracker.blocks.keep import keep_mended
-from tracker.blocks.mending import MovieMended, mend_movie
-from tracker.blocks.movie import Movie, read_movie
+from tracker.blocks.mending import mend_movie
+from tracker.blocks.movie import read_movie
 from tracker.blocks.plan import FILLED, SEAMS, Plan, digest_of
 from tracker.blocks.schedule import require_daisy, solve_blocks
-from tracker.blocks.stored import Forbidden, problem_of
+from tracker.blocks.why_broken import why_broken
 from tracker.config import Config
 from tracker.config_blocks import Blocks
-from tracker.errors import ConfigError, NoSolutionError, SolverError, StoreError, StoreMismatchError
-from tracker.ilp.bounds import apply_pins
-from tracker.ilp.solve import InfeasibleProblemError, solve
+from tracker.errors import ConfigError, StoreError, StoreMismatchError
 from tracker.pin_checks import ResolvedPins
 from tracker.prepare import Inputs, Stopwatch, measure, read_annotations, read_inputs, solver_settings, source_of
 from tracker.store import (
     Place,
-    Region,
     Store,
     create_store,
     open_store,
@@ -159,8 +156,8 @@ def _filled(store: Store, config: Config, watch: Stopwatch, inputs: Inputs, pins
         other = sorted(name for name, own in now.items() if filled.made_of[name] != own)
         if other:
             raise StoreMismatchError(
-                f"the store {store.place} was filled from other {' and other '.join(other)} than the files of the config "
-                "hold now. Put the files back as they were, or begin anew with --overwrite",
+                f"the store {store.place} was filled from other {' and other '.join(other)} than the files of the "
+                "config hold now. Put the files back as they were, or begin anew with --overwrite",
                 tuple(other),
             )
         return filled
@@ -240,41 +237,9 @@ def _mend(
         movie = read_movie(store, len(detections), plan.forbidden)
         mended = mend_movie(store, movie, detections.starts, settings, deadline, watch.progress)
     if mended.after.broken.any():
-        raise _why_broken(store, movie, plan.forbidden, pins, config, mended)
+        raise why_broken(store, plan.forbidden, pins, config, out_of_time=mended.out_of_time)
     with watch.stage("keep", "writing the solution"):
         keep_mended(store, plan, movie, mended, watch.seconds)
-
-
-def _why_broken(
-    store: Store, movie: Movie, forbidden: Forbidden, pins: ResolvedPins | None, config: Config, mended: MovieMended
-) -> Exception:
-    """Time was up, or pins contradict each other: which."""
-    if mended.out_of_time:
-        return NoSolutionError(
-            "the time limit came before the seams of the blocks were mended. Raise solver.time_limit_s and go on with "
-            "`track run --resume`; the blocks are kept"
-        )
-    region = store.read(Region(0, len(store.header.frames)))
-    problem, _ = problem_of(region, store.header, forbidden)
-    settings = solver_settings(config)
-    try:
-        solve(problem, settings)
-    except InfeasibleProblemError as error:
-        if pins is None:
-            return error
-        free = problem.with_bounds(
-            np.where(
-                np.arange(problem.layout.n_columns) < problem.n_detections, config.costs.detection == "keep", 0
-            ).astype(np.int8),
-            np.ones(problem.layout.n_columns, np.int8),
-        )
-        unpinned = replace(free, forbidden_pairs=np.empty((0, 2), np.int64))
-        try:
-            solve(apply_pins(unpinned, pins.hard), settings)
-        except InfeasibleProblemError as again:
-            return blame(unpinned, pins, again, settings)
-        return error
-    return SolverError("the seams of the blocks could not be mended although a lineage exists; please report this")
 
 
 def _small_blocks(grid: Grid) -> list[str]:
