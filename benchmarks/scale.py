@@ -146,7 +146,8 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, help="write the picture of docs/scale.md here")
     given = parser.parse_args()
     versions = ", ".join(f"{name} {_version(name)}" for name in given.peers)
-    print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}; {versions or 'no peers'}")
+    load = os.getloadavg()[0]
+    print(f"{os.cpu_count()} cores, Python {sys.version.split()[0]}; {versions or 'no peers'}; load {load:.1f}")
     print("\n| | detections | seconds | CPU s | peak GB | times ours |\n|---|---|---|---|---|---|")
     rows, beaten, details = [], set(), []
     with tempfile.TemporaryDirectory() as folder:

@@ -109,20 +109,26 @@ def solve_pinned(
         pinned = apply_pins(problem, pins.hard)
         return pinned, solve(pinned, settings)
     except InfeasibleProblemError as error:
-        order = np.concatenate([pins.sources[kind] for kind in KINDS])
-        names = np.concatenate([np.full(len(pins.sources[kind]), number) for number, kind in enumerate(KINDS)])
-        index = np.concatenate([np.arange(len(pins.sources[kind])) for kind in KINDS])
+        raise blame(problem, pins, error, settings) from error
 
-        def subset(chosen: NDArray[np.int64]) -> PinArrays:
-            parts = {
-                kind: getattr(pins.hard, kind)[index[chosen[names[chosen] == number]]]
-                for number, kind in enumerate(KINDS)
-            }
-            return PinArrays(**parts)
 
-        guilty = smallest_conflict(problem, subset, pins.rows[order], error.program_rows, settings)
-        sentences = ", ".join(pins.table.describe(int(order[pin])) for pin in guilty)
-        raise PinConflictError(
-            f"these pins cannot hold together: {sentences}. Each may be right alone; no lineage honours all of them. "
-            "Correct or remove one of the rows"
-        ) from error
+def blame(
+    problem: TrackingProblem, pins: ResolvedPins, error: InfeasibleProblemError, settings: SolverSettings
+) -> PinConflictError:
+    """The error that names a small set of rows of pins that cannot hold together. problem: without them."""
+    order = np.concatenate([pins.sources[kind] for kind in KINDS])
+    names = np.concatenate([np.full(len(pins.sources[kind]), number) for number, kind in enumerate(KINDS)])
+    index = np.concatenate([np.arange(len(pins.sources[kind])) for kind in KINDS])
+
+    def subset(chosen: NDArray[np.int64]) -> PinArrays:
+        parts = {
+            kind: getattr(pins.hard, kind)[index[chosen[names[chosen] == number]]] for number, kind in enumerate(KINDS)
+        }
+        return PinArrays(**parts)
+
+    guilty = smallest_conflict(problem, subset, pins.rows[order], error.program_rows, settings)
+    sentences = ", ".join(pins.table.describe(int(order[pin])) for pin in guilty)
+    return PinConflictError(
+        f"these pins cannot hold together: {sentences}. Each may be right alone; no lineage honours all of them. "
+        "Correct or remove one of the rows"
+    )

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from tracker.config_ascent import Ascent
+from tracker.config_blocks import Blocks
 from tracker.config_dense import Maester, Tap
 from tracker.config_learning import Attrackt, Autoencoder, Finetune, Network, Reid, Trackastra, Training, Windows
 from tracker.config_measured import Measured
@@ -209,6 +210,7 @@ class Config(_Section):
     annotations: Annotations = Annotations()
     solver: Solving = Solving()
     sequential: Sequential | None = None
+    blocks: Blocks | None = None
     tuning: Tuning = Tuning()
     output: Output = Output()
     store: StoreSettings | None = None

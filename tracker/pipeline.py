@@ -1,5 +1,6 @@
 """The one straight line: detections -> candidate graph -> features -> costs (+ pins) -> exact ILP -> lineage.
 
+With [store] or [blocks] the candidates go into a store, and blocks of it are solved (tracker/blocks/).
 With solver.method = "sequential" all between detections and lineage gives way to a tracker that goes frame by frame.
 """
 
@@ -29,7 +30,7 @@ from tracker.lineage import Lineage, make_lineage
 from tracker.margins import Margins, bound_margins
 from tracker.pin_table import Key
 from tracker.prepare import Inputs, Prepared, Progress, Stopwatch, prepare, solver_settings
-from tracker.run_report import make_report, make_sequential_report, peak_memory_mb
+from tracker.run_report import make_block_report, make_report, make_sequential_report, peak_memory_mb
 from tracker.sequential_run import check_sequential, track_sequentially
 from tracker.truth import read_truth
 
@@ -41,7 +42,8 @@ class RunResult:
     """Everything a run computed. report: the content of run.json; metrics: of metrics.json, or None.
 
     bills: of the detections that were to be explained.
-    graph, costs, problem, solution: None with the sequential tracker, which proposes, prices and proves nothing.
+    graph, costs, problem, solution: None with the sequential tracker, which proposes, prices and proves nothing, and
+    where a movie was solved block by block, whose candidates are in the store.
     """
 
     lineage: Lineage
@@ -72,12 +74,14 @@ def run(
     overwrite: bool = False,
     plot: bool = False,
     explained: Sequence[Key] = (),
+    resume: bool = False,
     progress: Progress = lambda stage: None,
 ) -> RunResult:
     """Track a movie and write the result folder.
 
-    overwrite: replace an earlier result.   plot: also write overview.png.   explained: (t, label) of detections whose
-    bills are wanted.   progress: told each stage as it begins.
+    overwrite: replace an earlier result.   resume: go on with the store of a run that was not finished.   plot: also
+    write overview.png.   explained: (t, label) of detections whose bills are wanted.   progress: told each stage as it
+    begins.
     Raises the errors of tracker.errors; then nothing has been written.
     """
     start = time.perf_counter()
@@ -86,6 +90,11 @@ def run(
     refuse_existing(folder, overwrite)
     check_backend(config.solver.backend)
     check_sequential(config)
+    by_blocks = config.store is not None or config.blocks is not None
+    if resume and not by_blocks:
+        raise ConfigError(
+            "--resume goes on with a run that solves block by block: the config has neither [store] nor [blocks]"
+        )
     if plot:
         from tracker.plot import plot_overview, require_matplotlib
 
@@ -99,7 +108,10 @@ def run(
         with watch.stage("read", "reading the truth"):
             truth = read_truth(truth_path, scale=config.data.scale)
     sequential = config.solver.method == "sequential"
-    tracked = _one_by_one(config, watch, explained) if sequential else _at_once(config, watch, explained)
+    if by_blocks:
+        tracked = _in_blocks(config, watch, explained, resume=resume, overwrite=overwrite)
+    else:
+        tracked = _one_by_one(config, watch, explained) if sequential else _at_once(config, watch, explained)
     inputs, lineage = tracked.inputs, tracked.done.lineage
     metrics = None
     if truth is not None:
@@ -169,6 +181,22 @@ def _at_once(config: Config, watch: Stopwatch, explained: Sequence[Key]) -> _Tra
         _detection_columns(margins),
         _link_columns(lineage, graph, costs, problem, solution),
     )
+
+
+def _in_blocks(
+    config: Config, watch: Stopwatch, explained: Sequence[Key], *, resume: bool, overwrite: bool
+) -> _Tracked:
+    """The lineage of least cost, block by block through a store. Raises ConfigError where bills are wanted."""
+    if explained:
+        raise ConfigError("bills need every candidate in memory: leave out --explain, or [store] and [blocks]")
+    from tracker.blocks.run import solve_in_blocks
+
+    stored = solve_in_blocks(config, watch, resume=resume, overwrite=overwrite)
+    child = np.flatnonzero(stored.parent >= 0)
+    lineage = make_lineage(stored.inputs.detections, stored.selected, np.column_stack([stored.parent[child], child]))
+    done = RunResult(lineage, None, None, None, None, None, {}, None)
+    columns = {"cost": stored.link_cost[lineage.links[:, 1]]}
+    return _Tracked(stored.inputs, done, partial(make_block_report, config, stored, lineage), {}, columns)
 
 
 def _one_by_one(config: Config, watch: Stopwatch, explained: Sequence[Key]) -> _Tracked:

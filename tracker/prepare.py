@@ -156,16 +156,7 @@ def _prepare_needed(
     config: Config, watch: Stopwatch, inputs: Inputs, pins: ResolvedPins | None, movie: MovieModel | None
 ) -> Prepared:
     """The same, keeping only the candidates that could be chosen."""
-    with watch.stage("features", "looking around detections"):
-        others = config.model_copy(update={"associations": None})
-        context = context_of(others, inputs, no_candidates(inputs.detections), movie, watch.progress)
-        source = candidate_source(config, context, movie, pins)
-    given = config.associations
-    if given is not None:
-        with watch.stage("candidates", "scoring links"):
-            source = with_scores(source, lambda graph: _associations(config, given, inputs, graph, watch.progress))
-    with watch.stage("features", "measuring candidates"):
-        source = with_statistics(source, watch.share("measuring candidates"))
+    source = source_of(config, watch, inputs, pins, movie)
     with watch.stage("candidates", "proposing and pricing candidates"):
         chunks = stream_candidates(source, with_columns=True, done=watch.share("proposing and pricing candidates"))
         needed = collect(source, chunks)
@@ -188,6 +179,22 @@ def _prepare_needed(
             problem = with_soft_pins(problem, pins, config.annotations.soft_weight)
     n_proposed = needed.n_links, needed.n_divisions
     return Prepared(inputs, needed.graph, costs, problem, pins, movie, None, source, n_proposed)
+
+
+def source_of(
+    config: Config, watch: Stopwatch, inputs: Inputs, pins: ResolvedPins | None, movie: MovieModel | None
+) -> CandidateSource:
+    """All that the candidates of a movie follow from, its statistics measured."""
+    with watch.stage("features", "looking around detections"):
+        others = config.model_copy(update={"associations": None})
+        context = context_of(others, inputs, no_candidates(inputs.detections), movie, watch.progress)
+        source = candidate_source(config, context, movie, pins)
+    given = config.associations
+    if given is not None:
+        with watch.stage("candidates", "scoring links"):
+            source = with_scores(source, lambda graph: _associations(config, given, inputs, graph, watch.progress))
+    with watch.stage("features", "measuring candidates"):
+        return with_statistics(source, watch.share("measuring candidates"))
 
 
 def read_annotations(config: Config, detections: Detections) -> ResolvedPins | None:

@@ -5,7 +5,7 @@ import platform
 import resource
 import sys
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import tracker
 from tracker.config import Config
@@ -14,6 +14,9 @@ from tracker.lineage import Lineage
 from tracker.notes import notes_of
 from tracker.prepare import Prepared
 from tracker.sequential_run import sequential_notes
+
+if TYPE_CHECKING:
+    from tracker.blocks.run import Stored
 
 _VERSIONS = ("numpy", "scipy", "highspy", "networkx", "scikit-image", "tifffile", "zarr", "geff", "ilpy", "traccuracy")
 
@@ -52,6 +55,37 @@ def make_report(
             for (family, name), measured in prepared.costs.statistics.items()
         },
         "measured": None if prepared.movie is None else prepared.movie.numbers.model_dump(mode="json"),
+        **about_run(config, seconds),
+    }
+
+
+def make_block_report(config: Config, stored: "Stored", lineage: Lineage, seconds: dict[str, float]) -> dict[str, Any]:
+    """The same for a movie that was solved block by block; `blockwise` says how."""
+    pins, filled = stored.pins, stored.filled
+    return {
+        "status": stored.status,
+        "objective": stored.objective,
+        "bound": stored.bound,
+        "gap": stored.report["gap"],
+        "proof": "blocks" if stored.status == "optimal" else "none",
+        "counts": {
+            "detections": len(lineage.detections),
+            "links": filled.proposed[0],
+            "divisions": filled.proposed[1],
+            "links_held": filled.kept[0],
+            "divisions_held": filled.kept[1],
+            **stored.counts,
+            "selected_detections": int(lineage.selected.sum()),
+            "selected_links": len(lineage.links),
+            "selected_divisions": len(lineage.divisions),
+            "tracks": int(lineage.track_id.max(initial=0)),
+            "pins": 0 if pins is None else len(pins.table),
+            "pins_unanswered": 0 if pins is None else pins.table.unanswered,
+        },
+        "notes": [*stored.notes, "solved block by block: no margins"],
+        "statistics": filled.statistics,
+        "measured": filled.measured,
+        "blockwise": stored.report,
         **about_run(config, seconds),
     }
 

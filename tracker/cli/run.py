@@ -42,6 +42,7 @@ def run(
         list[str] | None,
         typer.Option("--explain", metavar="T:LABEL", help="Print the bill of a detection, such as 5:31. Repeatable."),
     ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run in blocks that was interrupted.")] = False,
     overwrite: Overwrite = False,
     settings: Set = None,
     as_json: Json = False,
@@ -79,7 +80,7 @@ def run(
     if pins:
         loaded = with_pins(loaded, pins)
     with progress(quiet or as_json) as say:
-        done = run_pipeline(loaded, overwrite=overwrite, plot=plot, explained=explained, progress=say)
+        done = run_pipeline(loaded, overwrite=overwrite, plot=plot, explained=explained, resume=resume, progress=say)
         written = loaded.path(loaded.output.path)
         if report:
             from tracker.report.source import open_result

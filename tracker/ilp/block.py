@@ -18,7 +18,7 @@ class Block:
 
     rows, columns: numbers in the whole problem of this block's R rows and C columns.
     component: (C,) component number of each column, counted over the whole problem.
-    bounded: (C,) columns whose x <= 1 the rows do not imply (detections).
+    bounded: (C,) columns whose x <= 1 the rows do not imply (detections, and where a row is left out).
     start: (C,) columns that the first linear program should hold.
     lower, upper: (C,) bounds; 0 and 1 where not given.
     """
@@ -91,19 +91,30 @@ def _cheapest(key: NDArray[np.integer], cost: NDArray[np.float64], n_keys: int, 
 
 
 def split_into_blocks(
-    problem: TrackingProblem, columns: NDArray[np.int64], rhs_change: NDArray[np.float64], target_rows: int
+    problem: TrackingProblem,
+    columns: NDArray[np.int64],
+    rhs_change: NDArray[np.float64],
+    target_rows: int,
+    enforced: NDArray[np.bool_] | None = None,
 ) -> tuple[list[Block], NDArray[np.int64], int]:
     """Blocks over the free `columns`, rows that no free column touches, and the number of components.
 
     rhs_change: (rows,) what columns fixed at 1 already put into each row.
+    enforced: (rows,) which rows there are, default all; each of the columns must touch one.
     """
     matrix = constraint_matrix(problem, columns)
+    partly = np.zeros(len(columns), bool)
+    if enforced is not None:
+        kept = enforced[matrix.indices]
+        partly = np.asarray(csc_array((~kept, matrix.indices, matrix.indptr), shape=matrix.shape).sum(axis=0)) > 0
+        starts = np.concatenate([[0], np.cumsum(kept)])[matrix.indptr]
+        matrix = csc_array((matrix.data[kept], matrix.indices[kept], starts), shape=matrix.shape)
     component = row_components(matrix)
     touched = np.diff(matrix.tocsr().indptr) > 0
     used, component_rows = np.unique(component[touched], return_counts=True)
     batch_of = np.full(int(component.max(initial=-1)) + 1, -1, np.int64)
     batch_of[used] = batches(component_rows, target_rows)
-    blocks = list(_blocks(problem, columns, matrix, component, batch_of, touched, rhs_change))
+    blocks = list(_blocks(problem, columns, matrix, component, batch_of, touched, rhs_change, partly))
     return blocks, np.flatnonzero(~touched), len(used)
 
 
@@ -115,6 +126,7 @@ def _blocks(
     batch_of: NDArray[np.int64],
     touched: NDArray[np.bool_],
     rhs_change: NDArray[np.float64],
+    partly: NDArray[np.bool_],
 ) -> Iterator[Block]:
     column_component = component[matrix.indices[matrix.indptr[:-1]]]
     column_batch = batch_of[column_component]
@@ -130,7 +142,7 @@ def _blocks(
     rhs = right_hand_side(problem) - rhs_change
     equalities = n_equalities(problem)
     start = promising(problem, columns)
-    is_detection = columns < problem.n_detections
+    bounded = (columns < problem.n_detections) | partly
     for number in range(n_batches):
         rows = row_order[row_ends[number] : row_ends[number + 1]]
         low, high = column_ends[number], column_ends[number + 1]
@@ -146,6 +158,6 @@ def _blocks(
             rhs=rhs[rows],
             equality=rows < equalities,
             component=column_component[own],
-            bounded=is_detection[own],
+            bounded=bounded[own],
             start=start[own],
         )

@@ -1,0 +1,1 @@
+"""Block-wise solving: parts of a problem solved one by one, one certificate for all, and seams mended."""

@@ -1,0 +1,295 @@
+"""A movie through the store, in order: fill it, solve block after block, prove one bound, mend the seams, keep it."""
+
+import os
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import tracker
+from tracker.blocks.audit import audit
+from tracker.blocks.fill import fill, forbidden_of, header_of, mark
+from tracker.blocks.filled import Filled, fingerprints
+from tracker.blocks.grid import Grid, make_grid
+from tracker.blocks.keep import keep_mended
+from tracker.blocks.mending import mend_movie
+from tracker.blocks.movie import read_movie
+from tracker.blocks.plan import FILLED, SEAMS, Plan, digest_of
+from tracker.blocks.schedule import require_daisy, solve_blocks
+from tracker.blocks.why_broken import why_broken
+from tracker.config import Config
+from tracker.config_blocks import Blocks
+from tracker.errors import ConfigError, StoreError, StoreMismatchError
+from tracker.pin_checks import ResolvedPins
+from tracker.prepare import Inputs, Stopwatch, measure, read_annotations, read_inputs, solver_settings, source_of
+from tracker.store import (
+    Place,
+    Store,
+    create_store,
+    open_store,
+    store_exists,
+)
+from tracker.store.configured import config_identity, store_place
+
+_OPTIMAL = 1e-6
+
+
+@dataclass(frozen=True)
+class Stored:
+    """What came of it. parent: (N,) row of each detection's parent, -1 = none.   link_cost: (N,) of the way in.
+
+    notes: what is odd but allowed.   report: `blockwise` of run.json.   status, objective, bound: as of `Solution`.
+    """
+
+    inputs: Inputs
+    pins: ResolvedPins | None
+    filled: Filled
+    selected: NDArray[np.bool_]
+    parent: NDArray[np.int64]
+    link_cost: NDArray[np.float64]
+    counts: dict[str, int]
+    notes: tuple[str, ...]
+    status: str
+    objective: float
+    bound: float
+    report: dict[str, Any]
+
+
+def place_of(config: Config) -> Place:
+    """Where the store of a config is. Raises ConfigError for one in memory, which workers could not share."""
+    place = store_place(config)
+    if place.kind == "memory":
+        raise ConfigError(
+            'store.url = "memory:" cannot be shared by the workers that solve blocks; name a file (sqlite:///...) or a '
+            "database (postgresql://...)"
+        )
+    return place
+
+
+def solve_in_blocks(config: Config, watch: Stopwatch, *, resume: bool, overwrite: bool) -> Stored:
+    """Everything from the config to a proven lineage in the store.
+
+    resume: go on with a store that is there.   overwrite: replace one.
+    Raises StoreError where a store is there and neither is asked for; StoreMismatchError where it was made from another
+    config; StoreLockedError where another run works on it; BlockError; PinConflictError.
+    """
+    _check(config)
+    require_daisy()
+    deadline = time.perf_counter() + config.solver.time_limit_s
+    place, settings = place_of(config), solver_settings(config)
+    with watch.stage("read", "reading detections"):
+        inputs = read_inputs(config)
+        pins = read_annotations(config, inputs.detections)
+    store = _opened(place, config, inputs, resume=resume, overwrite=overwrite)
+    try:
+        with store.lock() as held, _work_folder(config) as folder:
+            filled = _filled(store, config, watch, inputs, pins)
+            forbidden = forbidden_of(pins, config.candidates.divisions)
+            grid = _grid(config, inputs, filled)
+            version = tracker.__version__
+            digest = digest_of(config_identity(config), grid, settings, version)
+            _forget_others(store, digest, filled)
+            plan = Plan(place, grid, forbidden, replace(settings, threads=1), digest, folder, secrets.token_hex(8))
+            plan.token_file.write_text(plan.token, encoding="utf-8")
+            held.check()
+            if not _is_mended(store, digest):
+                _solve(store, plan, config, watch)
+                held.check()
+                _mend(store, plan, config, watch, inputs, pins, deadline)
+                held.check()
+            watch.seconds["solve"] = sum(watch.seconds.get(stage, 0.0) for stage in ("blocks", "mend"))
+            return _read_back(store, plan, watch, inputs, pins, filled, settings.gap)
+    finally:
+        store.close()
+
+
+def _check(config: Config) -> None:
+    """Raise ConfigError for what blocks cannot do."""
+    wrong = []
+    if config.solver.backend != "highs":
+        wrong.append(f'solver.backend = "{config.solver.backend}" (blocks need the duals of "highs")')
+    if config.costs.motile or config.solver.engine == "motile":
+        wrong.append('terms of motile classes, or solver.engine = "motile"')
+    if config.solver.method != "ilp":
+        wrong.append(f'solver.method = "{config.solver.method}"')
+    if config.output.margins == "exact":
+        wrong.append('output.margins = "exact"')
+    if wrong:
+        raise ConfigError(
+            f"solving block by block does not go with {'; '.join(wrong)}. Change that, or leave out [store] and "
+            "[blocks]"
+        )
+
+
+def _opened(place: Place, config: Config, inputs: Inputs, *, resume: bool, overwrite: bool) -> Store:
+    there = store_exists(place)
+    if there and resume:
+        return open_store(place, config=config_identity(config))
+    if there and not overwrite:
+        raise StoreError(
+            f"the store {place} is there already, from a run that may not have been finished. Go on with it by "
+            "--resume, replace it by --overwrite, or name another with store.url"
+        )
+    return create_store(place, header_of(config, inputs.detections), overwrite=overwrite)
+
+
+@contextmanager
+def _work_folder(config: Config) -> Iterator[Path]:
+    """Where logs and the plan of the workers lie, beside the result."""
+    result = config.path(config.output.path).resolve()
+    folder = result.with_name(f"{result.name}.blocks")
+    folder.mkdir(parents=True, exist_ok=True)
+    yield folder
+
+
+def _filled(store: Store, config: Config, watch: Stopwatch, inputs: Inputs, pins: ResolvedPins | None) -> Filled:
+    record = store.blocks().get(FILLED)
+    if record is not None and record.status == "done":
+        filled = Filled.from_facts(record.facts)
+        now = fingerprints(inputs.detections, pins)
+        other = sorted(name for name, own in now.items() if filled.made_of[name] != own)
+        if other:
+            raise StoreMismatchError(
+                f"the store {store.place} was filled from other {' and other '.join(other)} than the files of the "
+                "config hold now. Put the files back as they were, or begin anew with --overwrite",
+                tuple(other),
+            )
+        return filled
+    with watch.stage("measure", "measuring the movie"):
+        movie = measure(config, inputs.detections)
+    source = source_of(config, watch, inputs, pins, movie)
+    with watch.stage("fill", "filling the store"):
+        return fill(store, config, source, pins, movie, solver_settings(config), watch.share("filling the store"))
+
+
+def _grid(config: Config, inputs: Inputs, filled: Filled) -> Grid:
+    settings = config.blocks or Blocks()
+    reaches = {name: getattr(filled, name) for name in ("longest", "common", "pinned")}
+    return make_grid(settings, inputs.detections, **reaches)
+
+
+def _forget_others(store: Store, digest: str, filled: Filled) -> None:
+    """Forget what was solved with other blocks or another solver."""
+    others = [record for number, record in store.blocks().items() if number != FILLED and record.digest != digest]
+    if others:
+        store.forget_solution()
+        mark(store, FILLED, "", filled.facts())
+
+
+def _is_mended(store: Store, digest: str) -> bool:
+    record = store.blocks().get(SEAMS)
+    if record is None or record.status != "done" or record.digest != digest:
+        return False
+    return not record.facts.get("out_of_time")  # then there is more to do
+
+
+def _solve(store: Store, plan: Plan, config: Config, watch: Stopwatch) -> None:
+    blocks = config.blocks or Blocks()
+    records = store.blocks()
+    done = {
+        number
+        for number in range(len(plan.grid))
+        if (record := records.get(plan.record(number))) is not None
+        and record.status == "done"
+        and record.digest == plan.digest
+    }
+    with watch.stage("blocks", f"solving {len(plan.grid)} blocks"):
+        solve_blocks(
+            plan,
+            done,
+            workers=blocks.workers,
+            launcher=blocks.launcher,
+            retries=blocks.retries,
+            progress=lambda count: watch.progress(f"solving blocks: {count} of {len(plan.grid)} done"),
+        )
+        records = store.blocks()
+        left = [
+            plan.grid.name(number)
+            for number in range(len(plan.grid))
+            if plan.record(number) not in records or records[plan.record(number)].status != "done"
+        ]
+    if left:
+        raise StoreError(
+            f"{len(left)} blocks were not solved, such as {left[0]}: their workers ended. `track run --resume` goes "
+            f"on; what workers said is in {plan.folder}"
+        )
+
+
+def _mend(
+    store: Store,
+    plan: Plan,
+    config: Config,
+    watch: Stopwatch,
+    inputs: Inputs,
+    pins: ResolvedPins | None,
+    deadline: float,
+) -> None:
+    """Prove, mend, and write what changed as one more block, in one transaction."""
+    detections = inputs.detections
+    settings = replace(plan.settings, threads=config.solver.threads or os.cpu_count() or 1)
+    with watch.stage("mend", "proving one bound and mending seams"):
+        movie = read_movie(store, len(detections), plan.forbidden)
+        mended = mend_movie(store, movie, detections.starts, settings, deadline, watch.progress)
+    if mended.after.broken.any():
+        raise why_broken(store, plan.forbidden, pins, config, out_of_time=mended.out_of_time)
+    with watch.stage("keep", "writing the solution"):
+        keep_mended(store, plan, movie, mended, watch.seconds)
+
+
+def _small_blocks(grid: Grid) -> list[str]:
+    """A sentence where blocks are smaller than what they look at beyond themselves."""
+    axes = ("t", "z", "y", "x") if len(grid.counts) == 4 else ("t", "y", "x")
+    small = [
+        f"{axis} ({size:g} < {context:g})"
+        for axis, count, size, context in zip(axes, grid.counts, grid.size, grid.context, strict=True)
+        if count > 1 and size < context
+    ]
+    if not small:
+        return []
+    return [
+        f"blocks are smaller than the context they see along {', '.join(small)}: each waits for many others, and sees "
+        "more than it decides; larger blocks are faster"
+    ]
+
+
+def _read_back(
+    store: Store, plan: Plan, watch: Stopwatch, inputs: Inputs, pins: ResolvedPins | None, filled: Filled, gap: float
+) -> Stored:
+    """The lineage that the store holds, its cost counted anew."""
+    with watch.stage("keep", "reading the solution"):
+        movie = read_movie(store, len(inputs.detections), plan.forbidden)
+        found = audit(store, movie, [], inputs.detections.starts)
+        record = store.blocks()[SEAMS]
+    if found.broken.any():
+        raise StoreError(
+            f"the solution in {plan.place} is damaged around ids {np.flatnonzero(found.broken)[:5].tolist()}"
+        )
+    bound = min(record.bound, found.objective)
+    optimal = found.objective - bound <= _OPTIMAL * max(1.0, abs(found.objective))
+    counts = {"columns": found.columns, "blocks": len(plan.grid), **found.counts}
+    report = {name: value for name, value in record.facts.items() if name != "pair_duals"}
+    return Stored(
+        inputs=inputs,
+        pins=pins,
+        filled=filled,
+        selected=movie.selected,
+        parent=movie.parent,
+        link_cost=found.link_cost,
+        counts=counts,
+        notes=(*filled.notes, *_small_blocks(plan.grid)),
+        status="optimal" if optimal else "feasible",
+        objective=found.objective,
+        bound=bound,
+        report={
+            "objective": found.objective,
+            "bound": bound,
+            "gap": max(0.0, found.objective - bound) / max(1.0, abs(found.objective)),
+            **report,
+        },
+    )
