@@ -117,7 +117,10 @@ def test_a_killed_run_is_resumed_to_the_same_answer(tmp_path):
         assert report(tmp_path / "killed")["objective"] == report(tmp_path / "calm")["objective"]
 
 
-def test_workers_start_by_another_command(tmp_path):
+def test_workers_start_by_another_command(tmp_path, monkeypatch):
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
     launcher = tmp_path / "submit.py"
     launcher.write_text(
         "import subprocess, sys, pathlib\n"
@@ -129,6 +132,8 @@ def test_workers_start_by_another_command(tmp_path):
     assert track("run", config, "--quiet", "--set", f'blocks.launcher="{launch}"') == 0
     assert (tmp_path / "asked").read_text().count("asked") >= 1
     assert report(tmp_path / "result")["status"] == "optimal"
+    assert not list(elsewhere.iterdir())  # logs lie beside the result
+    assert list((tmp_path / "result.blocks").rglob("worker_0.err"))
 
 
 def test_the_launcher_is_a_template():

@@ -56,6 +56,9 @@ def solve_blocks(
         tracking_path=False,
     )
     host = os.environ.get("DAISY_HOST") or (None if launcher else LOCAL_HOST)
+    logs = import_module("daisy.logging")
+    before = logs.get_log_basedir()
+    logs.set_log_basedir(plan.folder.absolute())  # else daisy makes a folder wherever the run was started
     try:
         daisy.run_blockwise(
             daisy.Pipeline.from_task(task),
@@ -70,6 +73,8 @@ def solve_blocks(
             f"the workers of the blocks ended again and again: {error}. What is done is kept: `track run --resume` "
             f"goes on. Logs are in {plan.folder}"
         ) from error
+    finally:
+        logs.set_log_basedir(before)
     _tell_failure(plan)
 
 
