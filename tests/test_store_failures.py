@@ -260,7 +260,17 @@ def test_a_password_is_never_shown(url, shown, password, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "url", ["mysql://a:secret@h/x", "postgresql://a:secret@h", "postgresql://a:secret@h:x/y", "x.db"]
+    "url",
+    [
+        "mysql://a:secret@h/x",
+        "postgresql://a:secret@h",
+        "postgresql://a:secret@h:x/y",
+        "postgresql://a@h/x?password=secret",
+        "postgresql://a:1#secret@h/x",
+        "postgresql://a:1/secret@h",
+        "a:secret@h/x",
+        "x.db",
+    ],
 )
 def test_a_url_that_means_nothing_is_refused_without_its_password(url):
     with pytest.raises(ConfigError, match=r"\[store\] url") as told:

@@ -71,11 +71,15 @@ def parse_place(url: str, folder: Path = Path(), *, arrays: Path | None = None, 
         path = Path(os.path.abspath(folder / Path(text).expanduser()))
         return Place("sqlite", arrays or path.with_name(f"{path.stem}.arrays"), path=path)
     if not url.startswith(("postgresql://", "postgres://")):
-        raise ConfigError(f"store.url wants {_EXAMPLES}; found {url!r}")
+        kind = f"{url.partition('://')[0]}://..." if "://" in url else "a text without ://"
+        raise ConfigError(f"store.url wants {_EXAMPLES}; found {kind}")  # the rest may hold a password
     parts = urlsplit(url)
     database = unquote(parts.path.removeprefix("/"))
-    if not database or "/" in database or parts.query or parts.fragment:
-        raise ConfigError(f"store.url names no database, or more than one: {url!r}; wanted {_EXAMPLES}")
+    if not database or "/" in database or "@" in parts.path or parts.query or parts.fragment:
+        raise ConfigError(  # not shown: what stands behind ? or a stray / may be a password
+            f"store.url names no database, or more than one, or has options behind it; wanted {_EXAMPLES}. In a "
+            "password / ? # @ are written %2F %3F %23 %40; it may also stand in PGPASSWORD or .pgpass"
+        )
     if arrays is None:
         raise ConfigError(f"a store at {url} needs a folder for its arrays: give store.arrays")
     user = None if parts.username is None else unquote(parts.username)
