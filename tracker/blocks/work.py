@@ -1,6 +1,7 @@
 """One block of a store: read its region, decide, commit."""
 
 import time
+from dataclasses import replace
 
 from tracker.blocks.plan import Plan
 from tracker.blocks.region import solve_region
@@ -34,7 +35,6 @@ def solve_in_store(store: Store, plan: Plan, number: int, deadline: float) -> No
     _, pairs = problem_of(found, store.header, plan.forbidden)
     solution = solution_of(plan.record(number), plan.digest, found, part, write, decided, pairs)
     facts = {**(solution.facts or {}), "seconds": time.perf_counter() - start, "detections": int(write.sum())}
-    object.__setattr__(solution, "facts", facts)
     if not plan.is_current():
         raise SupersededError("another `track run` works on this store now; this worker gives up")
-    store.write_solution(solution)
+    store.write_solution(replace(solution, facts=facts))
