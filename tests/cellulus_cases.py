@@ -16,7 +16,7 @@ from embeddings.nets.cellulus_config import MiniUNetConfig
 SMALL = MiniUNetConfig(channels=16, growth=2, features=16)
 TINY = MiniUNetConfig(channels=2, growth=2, features=3)
 SETTINGS = replace(
-    PUBLISHED, steps=120, learning_rate=4e-3, warmup_steps=0, final_rate=0.05, validate_steps=40, device="cpu"
+    PUBLISHED, steps=200, learning_rate=4e-3, warmup_steps=0, final_rate=0.05, validate_steps=40, device="cpu"
 )
 SHORT = replace(SETTINGS, steps=6, validate_steps=3, report_steps=2)
 PAIRS = PairSampling(0.1, 6.0)

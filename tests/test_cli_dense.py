@@ -232,7 +232,7 @@ def test_a_movie_of_one_frame(capsys):
         ("tap", {"gaps_frames": [1, 1]}, "gaps_frames must be different positive numbers, found [1, 1]"),
         ("tap", {"scale": [1.2, 0.8]},
          "augmentation of pairs: scale is a range of positive numbers, found [1.2, 0.8]"),
-        ("tap", {"evidence": "both"}, "--set: [tap] evidence: must be 'frame' or 'change', found 'both'"),
+        ("tap", {"evidence": "both"}, "--set: [tap] evidence: must be 'frame', 'change' or 'votes', found 'both'"),
         ("tap", {"gaps_frames": [9]}, "time arrow prediction compares frames of one movie and needs at least 10, but "
          "01_SEG has 6: give a longer movie, or a smaller gap between the frames"),
     ],

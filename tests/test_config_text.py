@@ -32,10 +32,11 @@ FULL = {
     },
     "candidates": {
         "neighbors": 0, "direction": "both", "max_distance": 1e-7, "max_frame_gap": 3, "divisions": "split",
-        "pairs_per_parent": 4, "division_max_distance": 2.5,
+        "pairs_per_parent": 4, "division_max_distance": 2.5, "materialise": "needed",
     },
     "costs": {
         "preset": "none", "appear": -1, "disappear": 1e300, "division": 0.1, "detection": -2.5, "border_px": 7,
+        "measure_detections": 2000,
         "terms": [
             {"on": "link", "feature": "overlap", "weight": -0.3, "standardise": "zscore"},
             {"on": "detection", "feature": "my column"},
@@ -77,6 +78,8 @@ FULL = {
     "sequential": {"momentum": 0.2, "temperature": 0.1, "within_weight": 0.5, "max_gap_frames": 3},
     "solver": {"engine": "motile", "method": "sequential", "backend": "scip", "gap": 0.01, "time_limit_s": 60,
                "threads": 2, "seed": 9},
+    "store": {"url": "sqlite:///s.db", "arrays": "vectors", "block_frames": 4, "workers": 3},
+    "blocks": {"count": [4, 2, 1], "context": [1, 60, 40.5], "workers": 3, "launcher": "sbatch --wait {command}", "retries": 0},
     "output": {"path": "out", "margins": "none"},
 }  # fmt: skip
 
@@ -99,8 +102,8 @@ def test_a_config_goes_through_json(content):
 
 
 def test_full_names_every_key():
-    # Excluded by segmentation, by path; motile terms are written among the terms.
-    optional = {"data": {"points"}, "associations": {"geff"}, "costs": {"motile"}}
+    # Excluded by segmentation, by path, by count; motile terms are written among the terms.
+    optional = {"data": {"points"}, "associations": {"geff"}, "costs": {"motile"}, "blocks": {"size"}}
     # Long, and all of numbers and words.
     learning = set(vars(config_learning)) | set(vars(config_dense)) | {"Ascent", "Cellulus", "Stardist", "Tuning"}
     for name, described in Config.model_fields.items():

@@ -96,7 +96,7 @@ def same(one, other) -> bool:
 
 
 def test_answers_raise_true_links_and_lower_false_ones(cells, start, worst, tmp_path):
-    long = replace(TUNE, training=replace(TUNE.training, steps=250, learning_rate=1e-2))
+    long = replace(TUNE, training=replace(TUNE.training, steps=250, learning_rate=5e-3))
     tuned(cells, start, answers(cells, worst), tmp_path, recipe=long, settings=replace(LOW, rank=8, alpha=8.0))
     after = load_tracking_model(tmp_path, "tuned")
     assert (after.method, after.logit_clamp) == ("finetune", 20.0)

@@ -2,9 +2,8 @@
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
+from command_line import track
 
-from tracker.cli import app
 from tracker.errors import ConfigError
 from tracker.io.points import read_points
 from tracker.simulate_scale import scale_settings, stream_points
@@ -45,10 +44,8 @@ def test_points_are_a_lineage_of_constant_number(tmp_path):
     assert (tmp_path / "a.csv").read_bytes() == (tmp_path / "b.csv").read_bytes()
 
 
-def test_command(tmp_path):
-    done = CliRunner().invoke(app, ["simulate", str(tmp_path / "c.csv"), "--detections", "500", "--seed", "2"])
-    assert done.exit_code == 0, done.output
+def test_command(tmp_path, capsys):
+    assert track("simulate", tmp_path / "c.csv", "--detections", 500, "--seed", 2) == 0
     assert len(read_points(tmp_path / "c.csv")) == pytest.approx(500, rel=0.15)
-    done = CliRunner().invoke(app, ["simulate", str(tmp_path / "d"), "--detections", "500"])
-    assert done.exit_code == 2
-    assert "--detections makes a table of points" in done.output
+    assert track("simulate", tmp_path / "d", "--detections", 500) == 2
+    assert "--detections makes a table of points" in " ".join(capsys.readouterr().err.split())
