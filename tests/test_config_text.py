@@ -79,7 +79,7 @@ FULL = {
     "solver": {"engine": "motile", "method": "sequential", "backend": "scip", "gap": 0.01, "time_limit_s": 60,
                "threads": 2, "seed": 9},
     "store": {"url": "sqlite:///s.db", "arrays": "vectors", "block_frames": 4, "workers": 3},
-    "blocks": {"count": [4, 2, 1], "context": [1, 60, 40.5], "workers": 3, 
+    "blocks": {"count": [4, 2, 1], "context": [1, 60, 40.5], "workers": 3,
                "launcher": "sbatch --wait {command}", "retries": 0},
     "output": {"path": "out", "margins": "none"},
 }  # fmt: skip
