@@ -4,15 +4,22 @@ from typing import Any
 
 import numpy as np
 from napari import Viewer
-from napari.utils.colormaps import DirectLabelColormap
+from napari.utils.colormaps import CyclicLabelColormap
 from numpy.typing import NDArray
 
 from tracker.view.frames import LazyFrames, contrast_of, track_masks
-from tracker.view.layers import cell_spacing, doubt_sizes, track_rgba, tracks_layer, ways_layer
+from tracker.view.layers import (
+    MOST_LABEL_COLOURS,
+    cell_spacing,
+    doubt_sizes,
+    track_rgba,
+    tracks_layer,
+    ways_layer,
+)
 from tracker.view.proofreading import Proofreading, Update
 
 FLASH_STEPS = 14
-_RING, _THIN, _BOLD = 0.05, 0.025, 0.06  # widths of lines, in distances between neighbours
+_THIN, _LINE, _BOLD = 0.025, 0.05, 0.06  # widths of rings and lines, in distances between neighbours
 
 
 class _ColourOfTrack:
@@ -57,8 +64,9 @@ class LayerStack:
         if inputs.masks is not None:
             self._masks = track_masks(inputs.masks, found, lambda: opened.track)
             self.cells = viewer.add_labels(
-                self._masks, name="cells", scale=scale, opacity=0.45, multiscale=False, colormap=self._colormap()
-            )
+                self._masks, name="cells", scale=scale, opacity=0.45, multiscale=False,
+                colormap=CyclicLabelColormap(colors=self.rgba[:MOST_LABEL_COLOURS]),
+            )  # fmt: skip
             self.cells.editable = False
         lines = tracks_layer(opened.lineage, opened.track)
         self.tracks = viewer.add_tracks(
@@ -67,18 +75,22 @@ class LayerStack:
         )  # fmt: skip
         rings: dict[str, Any] = {
             "ndim": ndim, "face_color": "transparent",
-            "border_width_is_relative": False,
+            "border_width_is_relative": False, "border_width": _THIN * self.spacing,
         }  # fmt: skip
+        bold = rings | {"border_width": _BOLD * self.spacing}
         nowhere = np.empty((0, ndim))
         self.doubt = viewer.add_points(nowhere, name="doubt", border_color="white", **rings)
-        self.ways = viewer.add_vectors(np.empty((0, 2, ndim)), name="ways", ndim=ndim, vector_style="line", opacity=1.0)
+        self.ways = viewer.add_vectors(
+            np.empty((0, 2, ndim)), name="ways", ndim=ndim, vector_style="line", opacity=1.0,
+            edge_width=_LINE * self.spacing,
+        )  # fmt: skip
         self.way_ends = viewer.add_points(
             nowhere, name="costs", border_color="white", size=self.spacing * 0.12,
             text={"string": "{text}", "size": 10, "color": "white", "anchor": "upper_left"},
             features={"text": np.empty(0, str)}, **rings,
         )  # fmt: skip
-        self.selected = viewer.add_points(nowhere, name="selected", border_color="#ffd933", symbol="square", **rings)
-        self.changed = viewer.add_points(nowhere, name="changed", border_color="#ffffff", **rings)
+        self.selected = viewer.add_points(nowhere, name="selected", border_color="#ffd933", symbol="square", **bold)
+        self.changed = viewer.add_points(nowhere, name="changed", border_color="#ffffff", **bold)
         for layer in (self.doubt, self.ways, self.way_ends, self.selected, self.changed):
             layer.editable = False
         viewer.layers.selection.active = self.tracks
@@ -90,10 +102,10 @@ class LayerStack:
         """Tracks and masks as the lineage has them now."""
         rgba = track_rgba(self.opened)
         if self.cells is not None:
-            if not np.array_equal(rgba, self.rgba):
-                self.rgba = rgba
-                self.cells.colormap = self._colormap()
-            self.cells.refresh()
+            if np.array_equal(rgba, self.rgba):
+                self.cells.refresh(extent=False)
+            else:
+                self.cells.colormap = CyclicLabelColormap(colors=rgba[:MOST_LABEL_COLOURS])  # draws anew, too
         self.rgba = rgba
         lines = tracks_layer(self.opened.lineage, self.opened.track)
         self.tracks.colormaps_dict = {"track_id": _ColourOfTrack(rgba)}
@@ -110,7 +122,7 @@ class LayerStack:
     def draw_changed(self) -> None:
         """Rings around what changed, in the frame that is shown."""
         rows = self._changed_rows[self._detections.step[self._changed_rows] == self._step()]
-        self._put(self.changed, rows, np.full(len(rows), 1.0 * self.spacing), 0.06)
+        self._put(self.changed, rows, np.full(len(rows), 1.0 * self.spacing))
 
     def fade(self) -> bool:
         """One step of two waves of light; whether there are more."""
@@ -125,7 +137,7 @@ class LayerStack:
     def show_doubt(self) -> None:
         """Rings of the frame that is shown."""
         rows = np.flatnonzero((self._detections.step == self._step()) & self.opened.lineage.selected)
-        self._put(self.doubt, rows, doubt_sizes(self.opened.suggestions.out[rows], self.spacing), 0.025)
+        self._put(self.doubt, rows, doubt_sizes(self.opened.suggestions.out[rows], self.spacing))
 
     def show_selection(self) -> None:
         """The selection, its targets, its ways."""
@@ -133,31 +145,28 @@ class LayerStack:
         rows = np.array([row] if row >= 0 else [], np.int64)
         targets = np.array(opened.targets, np.int64)
         here = np.concatenate([rows, targets])
-        self._put(self.selected, here, np.where(here == row, 1.0, 0.7) * 0.75 * self.spacing, 0.05)
+        self._put(self.selected, here, np.where(here == row, 1.0, 0.7) * 0.75 * self.spacing)
         if row < 0:
-            self.ways.data = np.empty((0, 2, self._detections.ndim))
-            self.way_ends.data = np.empty((0, self._detections.ndim))
+            _set_data(self.ways, np.empty((0, 2, self._detections.ndim)))
+            _set_data(self.way_ends, np.empty((0, self._detections.ndim)))
         else:
             shown = ways_layer(opened)
             lines = shown.lines.copy()
             self._flatten(lines[:, 0])
             if self.is_flat():
                 lines[:, 1, :-2] = 0.0
-            self.ways.data = lines
+            _set_data(self.ways, lines)
             if len(lines):
                 self.ways.edge_color = shown.colour
-                self.ways.edge_width = 0.05 * self.spacing
             places = self._flatten(shown.places.copy())
-            self.way_ends.data = places
+            _set_data(self.way_ends, places)
             self.way_ends.features = {"text": np.array(shown.texts, dtype=object)}
-            self.way_ends.border_width = 0.025 * self.spacing
 
-    def _put(self, layer: Any, rows: NDArray[np.int64], size: NDArray[np.float64], width: float) -> None:
+    def _put(self, layer: Any, rows: NDArray[np.int64], size: NDArray[np.float64]) -> None:
         """Rings around detections, in the plane that is shown."""
-        layer.data = self._flatten(self._detections.position[rows].copy())
+        _set_data(layer, self._flatten(self._detections.position[rows].copy()))
         if len(rows):
             layer.size = size
-            layer.border_width = width * self.spacing
 
     @property
     def camera(self) -> Any:
@@ -205,6 +214,9 @@ class LayerStack:
         distance = np.linalg.norm((found.position[rows] - place[1:])[:, -2:], axis=1)
         return int(rows[np.argmin(distance)]) if len(rows) and distance.min() < 0.5 * self.spacing else -1
 
-    def _colormap(self) -> DirectLabelColormap:
-        colours: dict[int | None, Any] = dict(enumerate(self.rgba))
-        return DirectLabelColormap(color_dict={**colours, None: np.zeros(4)})
+
+def _set_data(layer: Any, data: NDArray[np.float64]) -> None:
+    """New marks. The viewer is not told, or it would measure all layers again: what is marked lies within the tracks."""
+    if len(data) or len(layer.data):
+        with layer.events.data.blocker():
+            layer.data = data

@@ -13,6 +13,7 @@ from tracker.view.ways import Way, key_of
 
 LARGEST, SMALLEST = 0.55, 0.12  # of the distance between neighbours: diameter of the most and the least doubtful
 WAYS_NAMED = 4  # the first ways out, whose costs stand in the picture
+MOST_LABEL_COLOURS = 65_535  # of a labels layer; masks of tracks beyond take the colours of the first ones again
 WAYS_SHOWN = 9  # of each side: as many as there are keys
 
 

@@ -218,7 +218,7 @@ class Window:
             self.opened.suggestions.changed(links)
         self._pending.clear()
         self.stack.show_doubt()
-        self.show_selection()
+        self.stack.show_selection()
         self.panel.show_all()
 
     def _on_step(self, event: object = None) -> None:
