@@ -179,6 +179,10 @@ class LayerStack:
         height, width = self.viewer.window._qt_viewer.canvas.size
         return int(height), int(width)
 
+    def draw_now(self) -> None:
+        """Draw the canvas at once, before Qt turns to what else it has to do."""
+        self.viewer.window._qt_viewer.canvas.native.repaint()
+
     def is_flat(self) -> bool:
         """Whether one plane of a volume is shown."""
         return self._detections.ndim == 3 and self.viewer.dims.ndisplay == 2

@@ -147,6 +147,7 @@ class Window:
         """New tracks on the screen at once; prices, margins and lists follow as soon as Qt is idle."""
         self.stack.show_lineage()
         self.stack.show_changed(update)
+        self.stack.draw_now()
         self._flash.start()
         changed = len(update.links)
         links = f"{changed} link{'s' * (changed != 1)} changed" if changed else "no link changed"
