@@ -63,7 +63,7 @@ class Drawings:
 
 
 def timed_keys(window: Window, drawings: Drawings) -> tuple[np.ndarray, np.ndarray]:
-    """(K,) seconds from a key to the drawing with its lineage, and the share of solving, for links that are forbidden."""
+    """(K,) seconds from a key to its lineage on the screen, and the share of solving; each key forbids a link."""
     rng = np.random.default_rng(0)
     opened = window.opened
     total, solving = [], []

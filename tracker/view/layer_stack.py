@@ -220,7 +220,7 @@ class LayerStack:
 
 
 def _set_data(layer: Any, data: NDArray[np.float64]) -> None:
-    """New marks. The viewer is not told, or it would measure all layers again: what is marked lies within the tracks."""
+    """New marks. They lie within the tracks: the viewer is not told, or it would measure all layers again."""
     if len(data) or len(layer.data):
         with layer.events.data.blocker():
             layer.data = data

@@ -214,10 +214,14 @@ class Window:
         if not self.stack.fade():
             self._flash.stop()
 
-    def _catch_up(self) -> None:
+    def _heed(self) -> None:
+        """Margins as the changed links have them; the next suggestion hangs on them."""
         for links in self._pending:
             self.opened.suggestions.changed(links)
         self._pending.clear()
+
+    def _catch_up(self) -> None:
+        self._heed()
         self.stack.show_doubt()
         self.stack.show_selection()
         self.panel.show_all()
@@ -252,7 +256,7 @@ class Window:
         """Do something that answers a suggestion; then go to the next one."""
         asked = self.opened.selection >= 0 and self.opened.selection == self.opened.suggestions.current
         if self.act(do) and asked:
-            self.settle()
+            self._heed()
             self.next()
 
     def _save_quietly(self) -> None:
