@@ -57,8 +57,8 @@ class Drawings:
         """After a drawing was swapped in; then see whether the layer's lines are those of the lineage."""
         now, opened = time.perf_counter(), self._window.opened
         lines = tracks_layer(opened.lineage, opened.track)
-        shown = self._window.stack.tracks
-        whole = np.array_equal(shown.data, lines.data) and shown.graph == lines.graph
+        stack = self._window.stack
+        whole = np.array_equal(stack.tracks.data, lines.data) and np.array_equal(stack.forks.data, lines.forks)
         self.drawn.append((now, whole))
 
 

@@ -63,7 +63,9 @@ def shown_links(window: Any) -> set[tuple[int, int, int]]:
     data = window.stack.tracks.data
     same = data[1:, 0] == data[:-1, 0]
     lines = {tuple(map(int, (a[0], a[1], b[1]))) for a, b in zip(data[:-1][same], data[1:][same], strict=True)}
-    return lines | {(int(one), -1, int(mother)) for one, (mother,) in window.stack.tracks.graph.items()}
+    forks = {(int(one), -1, int(mother)) for one, (mother,) in window.stack.tracks.graph.items()}
+    assert {one for one, _, _ in forks} == set(window.stack.forks.data[:, 0].astype(int)) - {0}
+    return lines | forks
 
 
 def shown_pixels(window: Any) -> np.ndarray:
@@ -189,6 +191,14 @@ def test_sliders_solve_again_and_are_undone(opening: Any, tmp_path: Path) -> Non
     hands.press("U")
     assert opened.numbers == opened.initial_numbers
     assert slider.value() == place
+    before = links_of(opened.lineage)
+    assert any(step < 0 for _, step, _ in shown_links(window))
+    window.act(lambda: opened.set_number("costs.division", 1e3))
+    window.settle()
+    assert not any(step < 0 for _, step, _ in shown_links(window))  # no division is left to draw
+    hands.press("U")
+    assert links_of(opened.lineage) == before
+    assert any(step < 0 for _, step, _ in shown_links(window))
 
 
 def test_the_tree_shows_the_lineage_and_is_clicked(opening: Any, tmp_path: Path) -> None:

@@ -35,7 +35,7 @@ class _ColourOfTrack:
 class LayerStack:
     """The layers on a napari viewer.
 
-    image; cells: masks coloured by track; tracks: lines, a daughter's beginning at her mother; doubt: a ring per
+    image; cells: masks coloured by track; tracks: lines; divisions: from mothers to daughters; doubt: a ring per
     detection, larger where the margin is smaller; ways: candidates of the selection, costs: their texts; selected;
     changed: what the last step moved, flashing. In a volume of which one plane is shown, all but image, cells and
     tracks are drawn in that plane.
@@ -69,10 +69,15 @@ class LayerStack:
             )  # fmt: skip
             self.cells.editable = False
         lines = tracks_layer(opened.lineage, opened.track)
-        self.tracks = viewer.add_tracks(
-            lines.data, graph=lines.graph, name="tracks", tail_length=8, tail_width=3, blending="translucent",
-            colormaps_dict={"track_id": _ColourOfTrack(self.rgba)},
-        )  # fmt: skip
+        drawn: dict[str, Any] = {
+            "tail_length": 8, "tail_width": 3, "blending": "translucent",
+            "colormaps_dict": {"track_id": _ColourOfTrack(self.rgba)},
+        }  # fmt: skip
+        # napari draws a graph, too, but takes long to; its graph is for saving, and follows when there is time.
+        self._graph = lines.graph
+        self.tracks = viewer.add_tracks(lines.data, graph=lines.graph, name="tracks", **drawn)
+        self.tracks.display_graph = False
+        self.forks = viewer.add_tracks(lines.forks, name="divisions", **drawn)
         rings: dict[str, Any] = {
             "ndim": ndim, "face_color": "transparent",
             "border_width_is_relative": False, "border_width": _THIN * self.spacing,
@@ -108,9 +113,15 @@ class LayerStack:
                 self.cells.colormap = CyclicLabelColormap(colors=rgba[:MOST_LABEL_COLOURS])  # draws anew, too
         self.rgba = rgba
         lines = tracks_layer(self.opened.lineage, self.opened.track)
-        self.tracks.colormaps_dict = {"track_id": _ColourOfTrack(rgba)}
-        self.tracks.data = lines.data
-        self.tracks.graph = lines.graph
+        self._graph = lines.graph
+        for layer, data in ((self.tracks, lines.data), (self.forks, lines.forks)):
+            layer.colormaps_dict = {"track_id": _ColourOfTrack(rgba)}
+            layer.data = data
+
+    def show_graph(self) -> None:
+        """Tell napari which track comes from which, as it saves them."""
+        if self.tracks.graph != self._graph:
+            self.tracks.graph = self._graph
 
     def show_changed(self, update: Update) -> None:
         """Begin to flash what a step changed; `fade` goes on."""

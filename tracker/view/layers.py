@@ -19,10 +19,15 @@ WAYS_SHOWN = 9  # of each side: as many as there are keys
 
 @dataclass(frozen=True)
 class TracksLayer:
-    """data: (M, 2 + D) track, step, position; sorted by track and step.   graph: track -> the tracks it comes from."""
+    """data: (M, 2 + D) track, step, position; sorted by track and step.   graph: track -> the tracks it comes from.
+
+    forks: (2 K, 2 + D) for each daughter, with her number, the last place of her mother and her own first one.
+    Where there is none, data and forks have one row of track 0, a line of one point: napari knows no empty tracks.
+    """
 
     data: NDArray[np.float64]
     graph: dict[int, list[int]]
+    forks: NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -40,16 +45,26 @@ class WaysLayer:
 
 
 def tracks_layer(lineage: Lineage, track: NDArray[np.int64]) -> TracksLayer:
-    """All tracks as lines; a daughter's line begins at her mother's last detection."""
+    """All tracks as lines, and lines from mothers to daughters."""
     found = lineage.detections
     rows = np.flatnonzero(track > 0)
     rows = rows[np.lexsort((found.frame[rows], track[rows]))]
-    data = np.column_stack([track[rows], found.step[rows], found.position[rows]]).astype(np.float64)
+    ends = np.column_stack([np.repeat(lineage.divisions[:, :1], 2, axis=0).ravel(), lineage.divisions[:, 1:].ravel()])
+    ends = ends[np.argsort(track[ends[:, 1]])]
     graph: dict[int, list[int]] = {}
     for mother, *children in track[lineage.divisions].tolist():
         for child in children:
             graph[child] = [mother]
-    return TracksLayer(data, graph)
+    return TracksLayer(
+        _vertices(lineage, track[rows], rows), graph, _vertices(lineage, np.repeat(track[ends[:, 1]], 2), ends.ravel())
+    )
+
+
+def _vertices(lineage: Lineage, track: NDArray[np.int64], rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(K, 2 + D) as in TracksLayer."""
+    found = lineage.detections
+    data = np.column_stack([track, found.step[rows], found.position[rows]]).astype(np.float64)
+    return data if len(data) else np.zeros((1, data.shape[1]))
 
 
 def track_rgba(opened: Proofreading) -> NDArray[np.float64]:

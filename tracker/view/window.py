@@ -222,6 +222,7 @@ class Window:
 
     def _catch_up(self) -> None:
         self._heed()
+        self.stack.show_graph()
         self.stack.show_doubt()
         self.stack.show_selection()
         self.panel.show_all()
