@@ -136,6 +136,9 @@ def test_the_report_holds_the_lineage_the_outlines_and_the_errors(folder: Path) 
 def test_a_report_is_of_one_run(folder: Path) -> None:
     config = folder / "config.toml"
     assert track("run", config, "--quiet", "--overwrite", "--report") == 0
+    first = (folder / "result" / "report.html").read_bytes()
+    assert track("report", "result", "--quiet", "--overwrite") == 0  # compares again what the run has compared
+    assert (folder / "result" / "report.html").read_bytes() == first
     (folder / "result" / "notes.txt").write_text("mine")
     assert "http" not in re.sub(r"http://www.w3.org/2000/svg", "", (folder / "result" / "report.html").read_text())
     assert track("run", config, "--quiet", "--overwrite") == 0

@@ -82,7 +82,7 @@ def find_mistakes(
 
 
 def in_rows_of(mistakes: Mistakes, compared: Detections, original: Detections) -> Mistakes:
-    """The same with rows of the detections that were given, of which only some frames were compared."""
+    """The same with rows of `original`, which has the detections that any error names, under the same keys."""
     rows = original.rows_of(compared.frame, compared.label)
     return Mistakes(mistakes.kind, mistakes.t, np.append(rows, -1)[mistakes.rows], mistakes.position)
 

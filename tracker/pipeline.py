@@ -20,7 +20,7 @@ from tracker.config import Config
 from tracker.costs import Costs
 from tracker.dropped_ways import dropped_ways
 from tracker.errors import ConfigError
-from tracker.evaluate import evaluate, require_traccuracy
+from tracker.evaluate import compare, require_traccuracy
 from tracker.exact_margins import exact_margins
 from tracker.explain import Bill, explain, find_row
 from tracker.ilp.backends import check_backend
@@ -28,6 +28,7 @@ from tracker.ilp.problem import Solution, TrackingProblem
 from tracker.io.result import ResultTables, refuse_existing, write_result
 from tracker.lineage import Lineage, make_lineage
 from tracker.margins import Margins, bound_margins
+from tracker.mistakes import Mistakes
 from tracker.pin_table import Key
 from tracker.prepare import Inputs, Prepared, Progress, Stopwatch, prepare, solver_settings
 from tracker.run_report import make_block_report, make_report, make_sequential_report, peak_memory_mb
@@ -41,6 +42,7 @@ log = logging.getLogger(__name__)
 class RunResult:
     """Everything a run computed. report: the content of run.json; metrics: of metrics.json, or None.
 
+    mistakes: every error, in rows of the lineage; None without a truth.
     bills: of the detections that were to be explained.
     graph, costs, problem, solution: None with the sequential tracker, which proposes, prices and proves nothing, and
     where a movie was solved block by block, whose candidates are in the store.
@@ -55,6 +57,7 @@ class RunResult:
     report: dict[str, Any]
     metrics: dict[str, Any] | None
     bills: tuple[Bill, ...] = ()
+    mistakes: Mistakes | None = None
 
 
 @dataclass(frozen=True)
@@ -113,10 +116,11 @@ def run(
     else:
         tracked = _one_by_one(config, watch, explained) if sequential else _at_once(config, watch, explained)
     inputs, lineage = tracked.inputs, tracked.done.lineage
-    metrics = None
+    metrics, mistakes = None, None
     if truth is not None:
         with watch.stage("evaluate", "evaluating"):
-            metrics = evaluate(lineage, truth, masks=inputs.masks).to_dict()
+            scores, mistakes = compare(lineage, truth, masks=inputs.masks)
+        metrics = scores.to_dict()
 
     extra = {}
     if plot:
@@ -137,7 +141,7 @@ def run(
     write_result(
         folder, tables, masks=inputs.masks, report=finish, metrics=metrics, overwrite=overwrite, extra_files=extra
     )
-    return replace(tracked.done, report=report, metrics=metrics)
+    return replace(tracked.done, report=report, metrics=metrics, mistakes=mistakes)
 
 
 def _at_once(config: Config, watch: Stopwatch, explained: Sequence[Key]) -> _Tracked:

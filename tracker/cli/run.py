@@ -83,11 +83,14 @@ def run(
         done = run_pipeline(loaded, overwrite=overwrite, plot=plot, explained=explained, resume=resume, progress=say)
         written = loaded.path(loaded.output.path)
         if report:
-            from tracker.report.source import open_result
+            from tracker.report.source import Compared, open_result
             from tracker.report.write import write_report
 
             say("writing the report")
-            write_report(open_result(written), progress=say)
+            compared = None
+            if done.metrics is not None and done.mistakes is not None:
+                compared = Compared(done.metrics, done.mistakes, done.lineage.detections)
+            write_report(open_result(written, compared=compared), progress=say)
     if beside is not None:
         try:
             write_config(loaded, beside, title="Written by track run; `track run` this file to repeat it.")

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 import tracker
 from tracker.config import Config, make_config
+from tracker.detections import Detections
 from tracker.errors import ConfigError, InputError, MovieError, TruthError, first_five
 from tracker.io.movie import Movie
 from tracker.io.movies import open_movie
 from tracker.lineage import Lineage, ctc_labels
 from tracker.load_result import load_run, report_of_run, with_ctc_labels
-from tracker.mistakes import Mistakes
+from tracker.mistakes import Mistakes, in_rows_of
 from tracker.prepare import ctc_masks
 from tracker.reading import pair_frames
 from tracker.truth import read_truth
@@ -24,6 +25,15 @@ _WANTED = (
     "status", "objective", "bound", "gap", "proof", "counts", "notes", "seconds", "peak_memory_mb", "config",
     "config_folder", "versions",
 )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A comparison with the truth. metrics, mistakes: as in Source, but the rows are of `detections`."""
+
+    metrics: Mapping[str, Any]
+    mistakes: Mistakes
+    detections: Detections
 
 
 @dataclass(frozen=True)
@@ -58,10 +68,12 @@ def open_result(
     truth: Path | None = None,
     with_images: bool = True,
     with_truth: bool = True,
+    compared: Compared | None = None,
 ) -> Source:
     """Read a result, and find its images and truth: those given, else those of its config.
 
     with_images, with_truth: False = leave them out, wherever they are.
+    compared: what the run that has just ended found with its truth, which is not read again then.
     Raises InputError when the folder is no result of this version, or its files do not fit each other; MovieError when
     the images are no longer where they were, or are others; TruthError likewise for the truth.
     """
@@ -82,9 +94,13 @@ def open_result(
     pictured = np.full(len(lineage.detections.frames), -1, np.int64)
     if movie is not None:
         pictured = _image_frames(config, lineage, found.masks, movie)
-    metrics, mistakes = None, None
+    metrics: Mapping[str, Any] | None = None
+    mistakes: Mistakes | None = None
     named = truth if truth is not None else config.data.truth
-    if named is not None and with_truth:
+    if compared is not None:
+        own = compared.detections
+        metrics, mistakes = compared.metrics, in_rows_of(compared.mistakes, own, lineage.detections)
+    elif named is not None and with_truth:
         metrics, mistakes = _compare(folder, config, lineage, found.masks, truth)
     return Source(
         folder=folder,
