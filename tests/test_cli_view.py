@@ -80,6 +80,23 @@ def test_what_is_wrong_with_the_input(
     (config.parent / "walk_pins.csv").write_text("\n".join(lines) + "\n")
     assert track("view", "walk.toml") == 3
     assert "walk_pins.csv line 2 links 0:1 to 1:1" in capsys.readouterr().err
+    refused(
+        capsys,
+        "there is no run.json in movie, so it is no result folder. Give one that `track run` wrote",
+        "view",
+        "movie",
+    )
+    assert track("run", "walk.toml", "--quiet") == 0  # a result holds its config; its pins lie beside it
+    (config.parent / "result_pins.csv").write_text("\n".join(lines) + "\n")
+    assert track("view", "result") == 3
+    assert "result_pins.csv line 2 links 0:1 to 1:1" in capsys.readouterr().err
+    (config.parent / "result" / "run.json").write_text(json.dumps({"config": {}}))
+    refused(
+        capsys,
+        "result is no result folder of `track run`: there is no config_folder in its run.json",
+        "view",
+        "result",
+    )
 
 
 def test_the_page_names_every_key() -> None:

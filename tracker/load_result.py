@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tracker.config import Config, make_config
 from tracker.detections import Detections
 from tracker.errors import InputError, first_five
 from tracker.io.movie import Movie
@@ -104,6 +105,23 @@ def report_of_run(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, AttributeError) as error:
         raise InputError(f"cannot read {path}: {error}") from error
     return dict(report)
+
+
+def config_of_run(folder: Path, settings: list[str] | None = None) -> Config:
+    """The config that a result folder was made with, with `settings` as of `--set` on top.
+
+    Raises InputError when the folder has none, ConfigError when this version cannot read it.
+    """
+    report = report_of_run(folder)
+    lacking = [name for name in ("config", "config_folder") if name not in report]
+    if lacking:
+        raise InputError(
+            f"{folder} is no result folder of `track run`: there is no {' and no '.join(lacking)} in its run.json"
+            if report
+            else f"there is no run.json in {folder}, so it is no result folder. Give one that `track run` wrote"
+        )
+    name, place = str(folder / "run.json"), Path(report["config_folder"])
+    return make_config(report["config"], settings, name=name, folder=place)
 
 
 def _frames_of_points(table: TracksTable, every: int) -> NDArray[np.int64]:

@@ -27,12 +27,12 @@ from tracker.cli.common import (
     tell,
 )
 from tracker.cli.run import with_pins
-from tracker.config import Config, load_config, make_config
+from tracker.config import Config, load_config
 from tracker.detections import Detections
 from tracker.errors import ConfigError, PinConflictError, first_five
 from tracker.ilp.backends import check_backend
 from tracker.lineage import Lineage
-from tracker.load_result import load_tracks, report_of_run
+from tracker.load_result import config_of_run, load_tracks, report_of_run
 from tracker.pin_checks import check_rows
 from tracker.pin_sources import detections_in_order, lineage_over, merge_rows, pins_from_lineage, truth_as_lineage
 from tracker.pin_table import KINDS, PinRow, display_name, meaning
@@ -218,14 +218,10 @@ def _chosen(detections: Detections, order: Path | None, first: int | None, seed:
 
 def _over_its_input(result: Path, lineage: Lineage) -> Lineage:
     """With the detections that the run left out, which only its input knows; read when there are any."""
-    report = report_of_run(result)
-    counts = report.get("counts", {})
+    counts = report_of_run(result).get("counts", {})
     if counts.get("detections") == len(lineage.detections):
         return lineage
-    if "config" not in report or "config_folder" not in report:
-        raise ConfigError(f"{result / 'run.json'} does not say what the run read. Give the folder of a whole run")
-    config = make_config(report["config"], name=str(result / "run.json"), folder=Path(report["config_folder"]))
-    return lineage_over(lineage, read_inputs(config).detections)
+    return lineage_over(lineage, read_inputs(config_of_run(result)).detections)
 
 
 def _write(target: Path, pins: Iterable[PinRow], overwrite: bool, quiet: bool) -> None:

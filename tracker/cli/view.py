@@ -8,6 +8,7 @@ import typer
 from tracker.cli.common import Quiet, Set, Verbose, configure, output, progress
 from tracker.config import load_config
 from tracker.errors import ConfigError
+from tracker.load_result import config_of_run
 from tracker.suggest import ORDERS, Order
 from tracker.view.display import require_viewer
 from tracker.view.pin_file import default_pins
@@ -15,10 +16,14 @@ from tracker.view.proofreading import Proofreading
 
 
 def view(
-    config: Annotated[Path, typer.Argument(help="The config file.")],
+    config: Annotated[
+        Path, typer.Argument(help="The config file, or the result folder of a run, which holds its config.")
+    ],
     pins: Annotated[
         Path | None,
-        typer.Option("--pins", help="File that your pins go to. Default: the last of the config, or CONFIG_pins.csv."),
+        typer.Option(
+            "--pins", help="File that your pins go to. Default: the last of the config, or NAME_pins.csv beside it."
+        ),
     ] = None,
     order: Annotated[str, typer.Option(help=f"Of suggestions: {', '.join(ORDERS[:-1])} or {ORDERS[-1]}.")] = "diverse",
     settings: Set = None,
@@ -33,8 +38,8 @@ def view(
     if order not in ORDERS:
         raise ConfigError(f"--order must be one of {', '.join(ORDERS)}, found {order!r}")
     chosen: Order = order
-    loaded = load_config(config, settings)
-    target = default_pins(loaded, config) if pins is None else pins
+    loaded = config_of_run(config, settings) if config.is_dir() else load_config(config, settings)
+    target = default_pins(loaded, config.resolve() if config.is_dir() else config) if pins is None else pins
     require_viewer()
     with progress(quiet) as say:
         opened = Proofreading(loaded, target, order=chosen, progress=say)
@@ -49,7 +54,8 @@ def view(
         count = len(opened.pins)
         output().print(f"{count} pin{'s' * (count != 1)} in {target}", markup=False)
         if count:
-            output().print(f"next: track run {config} --pins {target}", markup=False)
+            name = "CONFIG" if config.is_dir() else config
+            output().print(f"next: track run {name} --pins {target}", markup=False)
         changed = {name: value for name, value in opened.numbers.items() if opened.initial_numbers[name] != value}
         if changed:
             names = ", ".join(f"{name} = {value:.4g}" for name, value in changed.items())
