@@ -226,8 +226,13 @@ def test_what_is_no_result_is_refused(folder: Path, capsys: pytest.CaptureFixtur
         "report", "masks",
     )  # fmt: skip
     report = json.loads(written)
-    del report["proof"]
     report["versions"]["pintrack"] = "0.0.3"
+    run.write_text(json.dumps(report))
+    assert track("report", "result", "--quiet") == 0  # what can be read is shown, and the version said
+    meta, _ = content(result / "report.html")
+    assert "The result was made by pintrack 0.0.3, this page by 0.1.0." in meta["notes"]
+    (result / "report.html").unlink()
+    del report["proof"]
     run.write_text(json.dumps(report))
     by = "result/run.json was written by another version of pintrack ({}; this is 0.1.0) or changed since: "
     refused(capsys, by.format("0.0.3") + "it has no proof. Run again: `track run`", "report", "result")

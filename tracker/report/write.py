@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+import tracker
 from tracker.config_text import render_config
 from tracker.errors import ConfigError, OutputError
 from tracker.mistakes import KINDS
@@ -150,6 +151,9 @@ def _said(source: Source, n_shown: int, thinning: int, pictures: Pictures | None
     """What a reader must know about what is not shown, or not as it is."""
     lineage, found = source.lineage, source.lineage.detections
     said = [str(note) for note in source.run["notes"]]
+    writer = source.run["versions"].get("pintrack", "unknown")
+    if writer != tracker.__version__:
+        said.append(f"The result was made by pintrack {writer}, this page by {tracker.__version__}.")
     if source.metrics is not None:
         said += [str(note) for note in source.metrics["warnings"]]
     if n_shown < len(found):
