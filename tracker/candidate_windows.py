@@ -87,6 +87,20 @@ class CandidateSource:
         """Whether pairs of links are candidates of their own."""
         return self.candidates.divisions == "pair"
 
+    def near_links(self, steps: tuple[int, int] | None = None) -> CandidateGraph:
+        """The links that nearness proposes, no divisions.   steps: only those of parents in these kept frames."""
+        wanted = self.candidates
+        return build_candidates(
+            self.context.graph.detections,
+            neighbors=wanted.neighbors,
+            direction=wanted.direction,
+            max_distance=wanted.max_distance,
+            max_frame_gap=wanted.max_frame_gap,
+            divisions=False,
+            flow=self.flow,
+            steps=steps,
+        )
+
     @cached_property
     def free_prices(self) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """(N,) prices of appearing, disappearing, and of an end that stands for a link; infinite where pins touch."""
@@ -136,17 +150,7 @@ class Window:
     def graph(self) -> CandidateGraph:
         """The links; with divisions only where pins demand some here."""
         source, found = self.source, self.source.context.graph.detections
-        wanted = source.candidates
-        graph = build_candidates(
-            found,
-            neighbors=wanted.neighbors,
-            direction=wanted.direction,
-            max_distance=wanted.max_distance,
-            max_frame_gap=wanted.max_frame_gap,
-            divisions=False,
-            flow=source.flow,
-            steps=(self.first_step, self.stop_step),
-        )
+        graph = source.near_links((self.first_step, self.stop_step))
         demand = source.demand
         if demand is None or not self.with_demand:
             return graph

@@ -17,23 +17,31 @@ from tracker.presets import PRESETS
 
 
 @dataclass(frozen=True)
-class Costs:
-    """What every candidate costs; lower is better.
+class DetectionCosts:
+    """What costs do not depend on links; lower is better.
 
-    link: (E,).   division: (H,) in place of the two links.   detection, appear, disappear: (N,).
-    appear_unit, disappear_unit: (N,) what costs.appear and costs.disappear are multiplied with; 0 where it is free.
-    split: cost of a division on top of its two links (model B), None in model A.
-    columns: every feature computed, by (family, name).   statistics: z-score parameters by (family, name).
+    detection, appear, disappear: (N,).   appear_unit, disappear_unit: (N,) what costs.appear and costs.disappear are
+    multiplied with; 0 where it is free.   split: cost of a division on top of its two links (model B), None in model A.
     """
 
-    link: NDArray[np.float64]
-    division: NDArray[np.float64]
     detection: NDArray[np.float64]
     appear: NDArray[np.float64]
     disappear: NDArray[np.float64]
     appear_unit: NDArray[np.float64]
     disappear_unit: NDArray[np.float64]
     split: float | None
+
+
+@dataclass(frozen=True)
+class Costs(DetectionCosts):
+    """What every candidate costs; lower is better.
+
+    link: (E,).   division: (H,) in place of the two links.
+    columns: every feature computed, by (family, name).   statistics: z-score parameters by (family, name).
+    """
+
+    link: NDArray[np.float64]
+    division: NDArray[np.float64]
     columns: dict[tuple[Family, str], NDArray[np.float64]]
     statistics: dict[tuple[Family, str], Standardiser]
 
@@ -85,18 +93,7 @@ def price(
     if divisions == "pair" and not prices.has("division"):
         division += link[graph.division_links].sum(axis=1)
     ends = price_detections(prices, settings, divisions=divisions)
-    return Costs(
-        link=link,
-        division=division,
-        detection=ends.detection,
-        appear=ends.appear,
-        disappear=ends.disappear,
-        appear_unit=ends.appear_unit,
-        disappear_unit=ends.disappear_unit,
-        split=ends.split,
-        columns=prices.columns,
-        statistics=prices.statistics,
-    )
+    return Costs(link=link, division=division, columns=prices.columns, statistics=prices.statistics, **vars(ends))
 
 
 @dataclass
@@ -132,18 +129,6 @@ class TermPrices:
                 column = self.statistics[key](column)
             total += term.weight * column
         return total
-
-
-@dataclass(frozen=True)
-class DetectionCosts:
-    """What does not depend on links; see `Costs`."""
-
-    detection: NDArray[np.float64]
-    appear: NDArray[np.float64]
-    disappear: NDArray[np.float64]
-    appear_unit: NDArray[np.float64]
-    disappear_unit: NDArray[np.float64]
-    split: float | None
 
 
 def price_detections(prices: TermPrices, settings: CostSettings, *, divisions: str) -> DetectionCosts:

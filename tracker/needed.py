@@ -14,7 +14,7 @@ from tracker.annotations import demanded_rows
 from tracker.auto.model import MovieModel
 from tracker.candidate_stream import measure_statistics
 from tracker.candidate_windows import CandidateSource, Demand, LinkScores
-from tracker.candidates import CandidateGraph, build_candidates
+from tracker.candidates import CandidateGraph
 from tracker.config import Config
 from tracker.costs import TermPrices, price_detections, resolve_terms
 from tracker.detections import Detections
@@ -59,16 +59,7 @@ def with_scores(source: CandidateSource, score: Callable[[CandidateGraph], NDArr
 
     score: (E,) scores of the links of a graph. The links of the whole movie are listed for it, the divisions are not.
     """
-    detections, wanted = source.context.graph.detections, source.candidates
-    graph = build_candidates(
-        detections,
-        neighbors=wanted.neighbors,
-        direction=wanted.direction,
-        max_distance=wanted.max_distance,
-        max_frame_gap=wanted.max_frame_gap,
-        divisions=False,
-        flow=source.flow,
-    )
+    graph = source.near_links()
     if source.demand is not None:
         graph = add_candidates(graph, source.demand.links, source.demand.divisions, pairs=False)
     return replace(source, scores=LinkScores(graph.links, score(graph)))

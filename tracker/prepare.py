@@ -161,18 +161,12 @@ def _prepare_needed(
         chunks = stream_candidates(source, with_columns=True, done=watch.share("proposing and pricing candidates"))
         needed = collect(source, chunks)
     with watch.stage("build", "building the program"):
-        ends = source.ends
         costs = Costs(
             link=needed.link_cost,
             division=needed.division_cost,
-            detection=ends.detection,
-            appear=ends.appear,
-            disappear=ends.disappear,
-            appear_unit=ends.appear_unit,
-            disappear_unit=ends.disappear_unit,
-            split=ends.split,
             columns=needed.columns,
             statistics=source.statistics,
+            **vars(source.ends),
         )
         problem = to_problem(needed.graph, costs, config.costs)
         if pins is not None:

@@ -1,7 +1,7 @@
 """What the methods that look at patches share: drawing from several movies, training, model folders, embedding."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,15 +11,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from embeddings.inference.time_left import timed
-from embeddings.learning_movie import LearningMovie, about_movie, digests
+from embeddings.learning_movie import LearningMovie, about_movie
+from embeddings.methods.trained import train_and_write
 from embeddings.nets.autoencoder import Autoencoder
 from embeddings.nets.autoencoder_config import AutoencoderConfig
 from embeddings.nets.errors import ModelError
-from embeddings.nets.model_folder import StoredModel, fill_weights, read_model_folder, write_model_folder
+from embeddings.nets.model_folder import fill_weights, read_model_folder
 from embeddings.nets.patch_encoder import PatchEncoder
 from embeddings.patches import PatchReader, PatchReservoir, PatchSettings
 from embeddings.table import NodeEmbeddings
-from embeddings.train import TrainingResult, train
+from embeddings.train import TrainingResult
 from embeddings.training.device import choose_device, memory_watched
 from embeddings.training.history import Progress
 from embeddings.training.settings import TrainingSettings
@@ -141,35 +142,28 @@ def train_on_patches(
     resume: bool,
     watch: Callable[[Progress], None] | None,
 ) -> TrainingResult:
-    """Train the network with `embeddings.train.train`, and write its model folder, also after an interrupt.
+    """`train_and_write` for a network that sees patches.
 
     patches: what the patches that are embedded show.   more: what else a resumed training must share; for provenance.
     """
     stored = {method.name: network.config.as_mapping(), "patches": patches.as_mapping()}
-    about = [{**about_movie(movie), "detections": len(movie.detections)} for movie in source.movies]
-    movies = digests(source.movies)
-    done = train(
+    return train_and_write(
+        method.name,
         network,
         batches,
         loss,
         settings,
         folder,
+        stored=stored,
+        told=more,
+        sizes=sizes,
+        movies=source.movies,
+        about=[{**about_movie(movie), "detections": len(movie.detections)} for movie in source.movies],
         held_out=held_out,
-        identity={**stored, "batches": asdict(sizes), "movies": movies, **more},
+        memory_keys="batch_size, channels or patch_px",
         resume=resume,
         watch=watch,
-        memory_keys="batch_size, channels or patch_px",
     )
-    provenance = {
-        "method": method.name,
-        "movies": about,
-        "training": asdict(settings),
-        "batch_size": sizes.batch_size,
-        **more,
-        **done.as_mapping(),
-    }
-    write_model_folder(folder, StoredModel(method.name, stored, network.state_dict(), provenance))
-    return done
 
 
 def load_patch_model(
