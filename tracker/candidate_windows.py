@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
-from itertools import pairwise
 from typing import TypeVar
 
 import numpy as np
@@ -19,6 +18,7 @@ from tracker.added_candidates import add_candidates
 from tracker.candidates import CandidateGraph, build_candidates, division_pairs, with_divisions
 from tracker.config import Candidates, CostSettings, Term
 from tracker.costs import DetectionCosts, TermPrices
+from tracker.detections import stretches
 from tracker.features import Family
 from tracker.features.context import FeatureContext
 from tracker.features.standardise import Standardiser
@@ -112,11 +112,7 @@ class CandidateSource:
 
     def windows(self, steps: tuple[int, int] | None = None) -> list[tuple[int, int]]:
         """Half-open ranges of kept frames, each with about WINDOW_DETECTIONS detections; steps: only within these."""
-        starts = self.context.graph.detections.starts
-        first, stop = (0, len(starts) - 1) if steps is None else steps
-        number = (starts[first:stop] - starts[first]) // WINDOW_DETECTIONS
-        edges = [first, *(np.flatnonzero(np.diff(number)) + first + 1).tolist(), stop]
-        return [(low, high) for low, high in pairwise(edges) if low < high]
+        return stretches(self.context.graph.detections.starts, WINDOW_DETECTIONS, steps)
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -105,3 +106,16 @@ class Detections:
     def names(self, rows: NDArray[np.int64]) -> str:
         """First five of `rows` as frame:label, with the count: for messages."""
         return first_five(f"{self.frame[row]}:{self.label[row]}" for row in rows)
+
+
+def stretches(
+    starts: NDArray[np.int64], detections: int, steps: tuple[int, int] | None = None
+) -> list[tuple[int, int]]:
+    """Half-open ranges of steps with about so many `detections` each, at least one step.
+
+    starts: (T+1,) first row of each step, as in `Detections`.   steps: only within these, half-open; default all.
+    """
+    first, stop = (0, len(starts) - 1) if steps is None else steps
+    number = (starts[first:stop] - starts[first]) // detections
+    edges = [first, *(np.flatnonzero(np.diff(number)) + first + 1).tolist(), stop]
+    return [(low, high) for low, high in pairwise(edges) if low < high]

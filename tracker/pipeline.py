@@ -152,13 +152,15 @@ def _at_once(config: Config, watch: Stopwatch, explained: Sequence[Key]) -> _Tra
             "what a choice is worth is unknown where motile solves, or classes of your own take part: leave out "
             '--explain, and set output.margins = "bound" or "none"'
         )
-    every = (
-        "motile" if by_motile else "--explain" if explained else "" if config.output.margins != "exact" else "margins"
-    )
+    needs = {
+        "motile": by_motile,
+        "--explain": bool(explained),
+        'output.margins = "exact"': config.output.margins == "exact",
+    }
+    every = [what for what, wanted in needs.items() if wanted]
     if every and config.candidates.materialise == "needed":
-        what = {"margins": 'output.margins = "exact"', "motile": "motile"}.get(every, every)
         raise ConfigError(
-            f'{what} looks at every candidate, and candidates.materialise = "needed" holds only some: '
+            f'{every[0]} looks at every candidate, and candidates.materialise = "needed" holds only some: '
             'set it to "auto" or "all"'
         )
     prepared = prepare(config, watch, with_motile=True, as_needed=not every)

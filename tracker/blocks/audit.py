@@ -1,7 +1,6 @@
 """The certificate of a movie in a store: cost, bound and gap, a few frames at a time."""
 
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +9,9 @@ from tracker.blocks.certificate import measure_excess
 from tracker.blocks.movie import Movie, part_of_movie
 from tracker.blocks.part import ends_of
 from tracker.blocks.window import Proof, compatible
+from tracker.detections import stretches
 from tracker.ilp.bounds import find_divisions
-from tracker.ilp.problem import TrackingProblem, find_links
+from tracker.ilp.problem import TrackingProblem, find_links, relative_gap
 from tracker.store import Part as Found
 from tracker.store import Region, Store
 
@@ -59,14 +59,14 @@ class Audit:
     @property
     def gap(self) -> float:
         """As of `Solution`."""
-        return max(0.0, self.objective - self.bound) / max(1.0, abs(self.objective))
+        return relative_gap(self.objective, self.bound)
 
 
 def audit(store: Store, movie: Movie, proofs: list[MovieProof], starts: NDArray[np.int64]) -> Audit:
     """Look at every column once, in the block of frames of its parent. starts: (T+1,) first id of each step."""
     count = len(movie.parent)
     found = Audit(0.0, 0.0, 0.0, np.zeros(count, bool), ~movie.finished, np.full(count, np.nan))
-    for first, stop in stretches(starts):
+    for first, stop in stretches(starts, _DETECTIONS):
         region = store.read(Region(first, stop))
         part, pairs = part_of_movie(region, movie)
         problem, layout = part.problem, part.problem.layout
@@ -112,13 +112,6 @@ def audit(store: Store, movie: Movie, proofs: list[MovieProof], starts: NDArray[
     found.seeds |= found.broken
     found.bound += sum(proof.delta for proof in proofs)
     return found
-
-
-def stretches(starts: NDArray[np.int64], detections: int = _DETECTIONS) -> list[tuple[int, int]]:
-    """Half-open ranges of steps with about so many detections each, at least one step."""
-    number = starts[:-1] // detections
-    edges = [0, *(np.flatnonzero(np.diff(number)) + 1).tolist(), len(starts) - 1]
-    return [(low, high) for low, high in pairwise(edges) if low < high]
 
 
 def keep_compatible(proofs: list[MovieProof]) -> list[MovieProof]:

@@ -11,11 +11,9 @@ from tracker.blocks.part import Part, grown, take, undecided, within
 from tracker.blocks.region import solve_region
 from tracker.blocks.seams import Mended, mend
 from tracker.ilp.backends import SolverSettings
-from tracker.ilp.problem import TrackingProblem
+from tracker.ilp.problem import TrackingProblem, proves_optimal
 from tracker.ilp.reduce import dominated
 from tracker.ilp.solve import InfeasibleProblemError
-
-_OPTIMAL = 1e-6
 
 
 @dataclass(frozen=True)
@@ -37,7 +35,7 @@ class Blockwise:
     @property
     def status(self) -> str:
         """As of `Solution`."""
-        return "optimal" if self.objective - self.bound <= _OPTIMAL * max(1.0, abs(self.objective)) else "feasible"
+        return "optimal" if proves_optimal(self.bound, self.objective) else "feasible"
 
 
 def without_dominated(problem: TrackingProblem) -> tuple[TrackingProblem, NDArray[np.int64]]:

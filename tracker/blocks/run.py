@@ -26,6 +26,7 @@ from tracker.blocks.why_broken import why_broken
 from tracker.config import Config
 from tracker.config_blocks import Blocks
 from tracker.errors import ConfigError, StoreError, StoreMismatchError
+from tracker.ilp.problem import proves_optimal, relative_gap
 from tracker.pin_checks import ResolvedPins
 from tracker.prepare import Inputs, Stopwatch, measure, read_annotations, read_inputs, solver_settings, source_of
 from tracker.store import (
@@ -36,8 +37,6 @@ from tracker.store import (
     store_exists,
 )
 from tracker.store.configured import config_identity, store_place
-
-_OPTIMAL = 1e-6
 
 
 @dataclass(frozen=True)
@@ -271,7 +270,7 @@ def _read_back(
             f"the solution in {plan.place} is damaged around ids {np.flatnonzero(found.broken)[:5].tolist()}"
         )
     bound = min(record.bound, found.objective)
-    optimal = found.objective - bound <= _OPTIMAL * max(1.0, abs(found.objective))
+    optimal = proves_optimal(bound, found.objective)
     counts = {"columns": found.columns, "blocks": len(plan.grid), **found.counts}
     report = {name: value for name, value in record.facts.items() if name != "pair_duals"}
     return Stored(
@@ -289,7 +288,7 @@ def _read_back(
         report={
             "objective": found.objective,
             "bound": bound,
-            "gap": max(0.0, found.objective - bound) / max(1.0, abs(found.objective)),
+            "gap": relative_gap(found.objective, bound),
             **report,
         },
     )

@@ -23,6 +23,8 @@ from scipy.sparse import csr_array
 
 from tracker.errors import InputError
 
+_OPTIMAL = 1e-6
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -181,6 +183,16 @@ def make_problem(
     )
 
 
+def relative_gap(objective: float, bound: float) -> float:
+    """(objective - bound) / max(1, |objective|), never negative."""
+    return max(0.0, objective - bound) / max(1.0, abs(objective))
+
+
+def proves_optimal(bound: float, objective: float) -> bool:
+    """Whether the bound is as high as the objective, up to 1e-6 max(1, |objective|). NaN proves nothing."""
+    return objective - bound <= _OPTIMAL * max(1.0, abs(objective))
+
+
 @dataclass(frozen=True)
 class Solution:
     """What the solver found, and what it proved.
@@ -211,4 +223,4 @@ class Solution:
     @property
     def gap(self) -> float:
         """(objective - bound) / max(1, |objective|), never negative."""
-        return max(0.0, self.objective - self.bound) / max(1.0, abs(self.objective))
+        return relative_gap(self.objective, self.bound)

@@ -13,11 +13,9 @@ from tracker.ilp.backends import SolverSettings, check_backend
 from tracker.ilp.block import Block, split_into_blocks
 from tracker.ilp.exact import INTEGRAL_LP, STRENGTH, UNPROVEN, BlockResult, solve_block
 from tracker.ilp.greedy import greedy
-from tracker.ilp.problem import Solution, TrackingProblem
+from tracker.ilp.problem import Solution, TrackingProblem, proves_optimal
 from tracker.ilp.reduce import dominated
 from tracker.ilp.rows import constraint_matrix, n_equalities, right_hand_side
-
-_OPTIMAL = 1e-6
 
 
 class InfeasibleProblemError(PinConflictError):
@@ -85,7 +83,7 @@ def solve(problem: TrackingProblem, settings: SolverSettings | None = None) -> S
         _fill_greedily(problem, unsolved, values)
     cuts, cut_duals, clusters = _tightenings(blocks, results, len(rhs), problem.layout.n_columns)
     objective = float(problem.cost @ values)
-    proven = objective - bound <= _OPTIMAL * max(1.0, abs(objective))
+    proven = proves_optimal(bound, objective)
     return Solution(
         values=values,
         objective=objective,

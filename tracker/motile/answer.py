@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tracker.errors import NoSolutionError, first_five
 from tracker.ilp.backends import Backend, SolverSettings
-from tracker.ilp.problem import TrackingProblem
+from tracker.ilp.problem import TrackingProblem, proves_optimal, relative_gap
 from tracker.ilp.solve import InfeasibleProblemError, solve
 from tracker.motile.blame import NoSelectionWarning, blame_flow, blame_rows, warn_of
 from tracker.motile.flow import FlowProgram, fits, to_flow
@@ -35,7 +35,6 @@ _BACKENDS: dict[ilpy.Preference, Backend] = {
     ilpy.Preference.GurobiRestricted: "gurobi",
     ilpy.Preference.CuOpt: "cuopt",
 }
-_OPTIMAL = 1e-6
 _Log = Callable[[str], None]
 _Event = Callable[[Mapping[str, Any]], None]
 
@@ -61,7 +60,7 @@ class Certificate:
     @property
     def gap(self) -> float:
         """(objective - bound) / max(1, |objective|), never negative."""
-        return max(0.0, self.objective - self.bound) / max(1.0, abs(self.objective))
+        return relative_gap(self.objective, self.bound)
 
 
 @dataclass
@@ -115,7 +114,7 @@ def solve_model(
     found.nodes |= idle(model, costs)[0]
     values = values_of(model, found.nodes, found.edges) + found.others
     objective = float(costs @ values)
-    proven = found.proven and objective - found.bound <= _OPTIMAL * max(1.0, abs(objective))
+    proven = found.proven and proves_optimal(found.bound, objective)
     seconds = time.perf_counter() - clock
     certificate = Certificate(
         objective=objective,
