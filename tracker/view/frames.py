@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from tracker.detections import Detections
 from tracker.io.movie import Movie
-from tracker.io.write_ctc import relabel
+from tracker.io.tracked_masks import relabel
 
 _FRAMES_KEPT = 8
 
