@@ -62,6 +62,24 @@ def test_a_disk_that_fills_up_in_the_middle_of_blocks(all_of_it, small_disk, tmp
     assert tables(result) == tables(tmp_path / "calm")
 
 
+def test_ctrl_c_leaves_what_is_done(tmp_path, capsys):
+    config = write_config(tmp_path)
+    assert track("run", config, "--output", tmp_path / "calm", "--quiet") == 0
+    with pytest.MonkeyPatch.context() as broken:
+        broken.setattr("tracker.blocks.run.mend_movie", interrupt)
+        assert track("run", config, "--quiet") == 1
+    assert (
+        capsys.readouterr().err == "error: interrupted; what is done is in the store, and --resume goes on from there\n"
+    )
+    assert not (tmp_path / "result").exists()
+    assert track("run", config, "--quiet", "--resume") == 0
+    assert tables(tmp_path / "result") == tables(tmp_path / "calm")
+
+
+def interrupt(*_, **__):
+    raise KeyboardInterrupt
+
+
 BACKWARDS = """
 import itertools, os, time
 _start, _calls = time.time(), itertools.count()
