@@ -175,13 +175,13 @@ def test_ctrl_c_between_windows_leaves_nothing(movie, tmp_path, small_windows, m
 
     def tell(stage):
         heard.append(stage)
-        if "% " in stage:  # of the windows some are behind, and some are not
+        if " %, " in stage:  # of the windows some are behind, and some are not
             os.kill(os.getpid(), signal.SIGINT)
 
     config = config_of(movie, tmp_path, "needed", {})
     with pytest.raises(KeyboardInterrupt):
         run(config, progress=tell)
-    assert "% " in heard[-1]
+    assert " %, " in heard[-1]
     assert not list(tmp_path.iterdir())
     assert run(config).solution.status == "optimal"
 
