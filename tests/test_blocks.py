@@ -97,7 +97,7 @@ def test_blocks_of_a_store_give_the_optimum_whatever_their_context(split, tmp_pa
         assert mended.before.bound <= wanted.objective + close
         seen["contradicted"] += bool(np.isnan(mended.before.objective))
         seen["mended"] += mended.before.objective > wanted.objective + 1e-6
-        seen["proofs"] += mended.proofs > 0
+        seen["proofs"] += len(mended.proofs) > 0
         seen["forbidden"] += len(forbidden.pairs) > 0
     # A test without seams to mend would prove nothing.
     assert min(seen["mended"], seen["proofs"]) > 3, seen

@@ -42,12 +42,44 @@ def bound_margins(problem: TrackingProblem, solution: Solution, dropped: Dropped
     dropped: what the candidates cost that are not in the problem because they are dominated; None when there are none.
     """
     with np.errstate(invalid="ignore"):  # NaN, where there are no duals, stays NaN
-        return _bound_margins(problem, solution, dropped)
+        reduced = reduced_costs(problem, solution)
+        switch = switching_costs(problem, solution.values, reduced)
+        left_out = np.flatnonzero(dominated(problem))
+        worth = reduced[left_out] - abs(constraint_matrix(problem, left_out)).T @ solution.slack
+        switch[left_out] = np.minimum(worth, 2 * worth)  # a division in model B may need two such links
+        unproven = solution.objective - solution.bound
+        return margins_from(problem, solution.values, switch, solution.slack, unproven, dropped)
 
 
-def _bound_margins(problem: TrackingProblem, solution: Solution, dropped: DroppedWays | None) -> Margins:
-    layout, count, chosen = problem.layout, problem.n_detections, solution.values
-    switch = _switching_costs(problem, solution)
+def switching_costs(
+    problem: TrackingProblem, values: NDArray[np.bool_], reduced: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(columns,) what switching each column costs at least; infinite where the bounds forbid it.
+
+    values: (columns,) of the lineage.   reduced: (columns,) reduced costs of columns that all take part in the bound.
+    """
+    free = problem.lower < problem.upper
+    switch = np.where(free, np.maximum(np.where(values, -reduced, reduced), 0.0), np.inf)
+    switch[np.isnan(reduced)] = np.nan
+    return switch
+
+
+def margins_from(
+    problem: TrackingProblem,
+    chosen: NDArray[np.bool_],
+    switch: NDArray[np.float64],
+    slack: NDArray[np.float64],
+    unproven: float,
+    dropped: DroppedWays | None,
+) -> Margins:
+    """Lower bounds of all margins of a lineage, from what switching each column costs at least.
+
+    chosen, switch: (columns,) the lineage, and of `switching_costs`.   slack: (2N or more,) of the rows in(v), out(v),
+    what proofs on top of the duals add around each.   unproven: what the lineage costs more than is proven in all.
+    dropped: as in `bound_margins`.
+    A detection's margins are right when all columns are there that touch it or those that it is joined to.
+    """
+    layout, count = problem.layout, problem.n_detections
     leave = np.where(chosen, switch, 0.0)
     others = np.where(chosen, np.inf, switch)
     parent, child = problem.links.T
@@ -69,7 +101,7 @@ def _bound_margins(problem: TrackingProblem, solution: Solution, dropped: Droppe
         way_out_of_one = np.where(divides, np.minimum(way_out, switch[layout.splits]), way_out)
     else:
         way_out_of_one = way_out
-    slack_in, slack_out = solution.slack[:count], solution.slack[count : 2 * count]
+    slack_in, slack_out = slack[:count], slack[count : 2 * count]
     into, out = way_in + leave[layout.appear] - slack_in, way_out + leave[layout.disappear] - slack_out
 
     # A chosen link that goes leaves its parent and its child to find another way each, ...
@@ -79,7 +111,7 @@ def _bound_margins(problem: TrackingProblem, solution: Solution, dropped: Droppe
     if len(problem.divisions):  # ... which a division with the same child may be for both
         apart = np.minimum(apart, _cheapest_division(problem, others)[used])
     if dropped is not None:
-        apart = np.minimum(apart, dropped.division[used])
+        apart = np.minimum(apart, dropped.division[v])
     alone = np.maximum(way_out_of_one[u] - slack_out[u], way_in[v] - slack_in[v])
     without = leave[layout.link][used] + np.maximum(alone, apart - slack_out[u] - slack_in[v])
     into[v] = without
@@ -102,21 +134,8 @@ def _bound_margins(problem: TrackingProblem, solution: Solution, dropped: Droppe
     out[u] = into[v] = into[w] = leave[layout.division][used] + np.maximum(alone, apart)
 
     forced -= slack_in + slack_out
-    unproven = solution.objective - solution.bound
     out, into = np.where(selected, out, forced) - unproven, np.where(selected, into, forced) - unproven
     return Margins(np.maximum(out, 0.0), np.maximum(into, 0.0))
-
-
-def _switching_costs(problem: TrackingProblem, solution: Solution) -> NDArray[np.float64]:
-    """(columns,) what switching each column costs at least; infinite where the bounds forbid it."""
-    reduced = reduced_costs(problem, solution)
-    free = problem.lower < problem.upper
-    switch = np.where(free, np.maximum(np.where(solution.values, -reduced, reduced), 0.0), np.inf)
-    left_out = np.flatnonzero(dominated(problem))
-    worth = reduced[left_out] - abs(constraint_matrix(problem, left_out)).T @ solution.slack
-    switch[left_out] = np.minimum(worth, 2 * worth)  # a division in model B may need two such links
-    switch[np.isnan(reduced)] = np.nan
-    return switch
 
 
 _Entries = Iterable[tuple[NDArray[np.integer], slice]]

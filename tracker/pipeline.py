@@ -205,11 +205,13 @@ def _in_blocks(
     from tracker.blocks.run import solve_in_blocks
 
     stored = solve_in_blocks(config, watch, resume=resume, overwrite=overwrite)
-    child = np.flatnonzero(stored.parent >= 0)
-    lineage = make_lineage(stored.inputs.detections, stored.selected, np.column_stack([stored.parent[child], child]))
-    done = RunResult(lineage, None, None, None, None, None, {}, None)
+    movie = stored.movie
+    child = np.flatnonzero(movie.parent >= 0)
+    lineage = make_lineage(stored.inputs.detections, movie.selected, np.column_stack([movie.parent[child], child]))
+    done = RunResult(lineage, None, None, None, None, stored.margins, {}, None)
     columns = {"cost": stored.link_cost[lineage.links[:, 1]]}
-    return _Tracked(stored.inputs, done, partial(make_block_report, config, stored, lineage), {}, columns)
+    report = partial(make_block_report, config, stored, lineage)
+    return _Tracked(stored.inputs, done, report, _detection_columns(stored.margins), columns)
 
 
 def _one_by_one(config: Config, watch: Stopwatch, explained: Sequence[Key]) -> _Tracked:
@@ -240,7 +242,12 @@ def _margins(
         log.warning("margins are bounds: exact ones need a proven optimum, and time ran out")
     dropped = None
     if prepared.source is not None:
-        dropped = dropped_ways(prepared.source, problem, solution, watch.share("measuring margins"))
+        count, layout = problem.n_detections, problem.layout
+        paid = (solution.duals[: 2 * count] + solution.slack[: 2 * count]).reshape(2, count)
+        parent = np.full(count, -1, np.int64)
+        mother, child = problem.links[solution.values[layout.link]].T
+        parent[child] = mother
+        dropped = dropped_ways(prepared.source, paid, parent, watch.share("measuring margins"))
     return bound_margins(problem, solution, dropped)
 
 

@@ -16,7 +16,7 @@ from tracker.prepare import Prepared
 from tracker.sequential_run import sequential_notes
 
 if TYPE_CHECKING:
-    from tracker.blocks.run import Stored
+    from tracker.blocks.read_back import Stored
 
 _VERSIONS = ("numpy", "scipy", "highspy", "networkx", "scikit-image", "tifffile", "zarr", "geff", "ilpy", "traccuracy")
 
@@ -82,7 +82,7 @@ def make_block_report(config: Config, stored: "Stored", lineage: Lineage, second
             "pins": 0 if pins is None else len(pins.table),
             "pins_unanswered": 0 if pins is None else pins.table.unanswered,
         },
-        "notes": [*stored.notes, "solved block by block: no margins"],
+        "notes": list(stored.notes),
         "statistics": filled.statistics,
         "measured": filled.measured,
         "blockwise": stored.report,

@@ -16,7 +16,7 @@ from tracker.store import Part as Found
 from tracker.store import Region, Store
 
 LEAST = 1e-9
-_DETECTIONS = 20_000  # of a stretch of frames that is looked at
+DETECTIONS = 20_000  # of a stretch of frames that is looked at
 LINK, DIVISION = 4, 5  # families of a key; 0..3 are x, a, d, s
 
 
@@ -66,7 +66,7 @@ def audit(store: Store, movie: Movie, proofs: list[MovieProof], starts: NDArray[
     """Look at every column once, in the block of frames of its parent. starts: (T+1,) first id of each step."""
     count = len(movie.parent)
     found = Audit(0.0, 0.0, 0.0, np.zeros(count, bool), ~movie.finished, np.full(count, np.nan))
-    for first, stop in stretches(starts, _DETECTIONS):
+    for first, stop in stretches(starts, DETECTIONS):
         region = store.read(Region(first, stop))
         part, pairs = part_of_movie(region, movie)
         problem, layout = part.problem, part.problem.layout

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracker.blocks.audit import Audit
+from tracker.blocks.margins import proofs_as_facts
 from tracker.blocks.mending import MovieMended
 from tracker.blocks.movie import Movie, read_movie
 from tracker.blocks.plan import SEAMS, Plan
@@ -28,7 +29,8 @@ def keep_mended(store: Store, plan: Plan, movie: Movie, mended: MovieMended, sec
         "after": _told(after),
         "windows_mended": mended.windows,
         "rounds": mended.rounds,
-        "local_proofs": mended.proofs,
+        "local_proofs": len(mended.proofs),
+        **proofs_as_facts(mended.proofs, len(movie.parent)),
         "contradicted_blocks": contradicted,
         "out_of_time": mended.out_of_time,
         "seconds": dict(seconds),

@@ -24,13 +24,13 @@ _LENGTH = 8  # steps of the first stretches
 
 @dataclass(frozen=True)
 class MovieMended:
-    """before, after: the audits.   windows: solved in all.   rounds: of stretches.   proofs: that close gaps."""
+    """before, after: the audits.   windows: solved in all.   rounds: of stretches.   proofs: in `after`."""
 
     before: Audit
     after: Audit
     windows: int
     rounds: int
-    proofs: int
+    proofs: list[MovieProof]
     out_of_time: bool
 
 
@@ -75,7 +75,7 @@ def mend_movie(
         if out_of_time or length >= n_steps:
             break
         length, margin = 2 * length, 2 * margin
-    return MovieMended(before, now, windows, rounds, len(proofs), out_of_time)
+    return MovieMended(before, now, windows, rounds, proofs, out_of_time)
 
 
 def _stretches(seeds: NDArray[np.bool_], starts: NDArray[np.int64], length: int, margin: int) -> list[tuple[int, int]]:

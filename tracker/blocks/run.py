@@ -5,28 +5,25 @@ import secrets
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 import tracker
-from tracker.blocks.audit import audit
+from tracker.auto.model import MovieModel
 from tracker.blocks.fill import fill, forbidden_of, header_of, mark
 from tracker.blocks.filled import Filled, fingerprints
-from tracker.blocks.grid import Grid, make_grid, odd_sizes
+from tracker.blocks.grid import Grid, make_grid
 from tracker.blocks.keep import keep_mended
 from tracker.blocks.mending import mend_movie
 from tracker.blocks.movie import read_movie
 from tracker.blocks.plan import FILLED, SEAMS, Plan, digest_of
+from tracker.blocks.read_back import Stored, read_back, with_margins
 from tracker.blocks.schedule import full_disk, require_daisy, solve_blocks
 from tracker.blocks.why_broken import why_broken
+from tracker.candidate_windows import CandidateSource
 from tracker.config import Config
 from tracker.config_blocks import Blocks
 from tracker.errors import ConfigError, StoreError, StoreMismatchError
-from tracker.ilp.problem import proves_optimal, relative_gap
 from tracker.pin_checks import ResolvedPins
 from tracker.prepare import Inputs, Stopwatch, measure, read_annotations, read_inputs, solver_settings, source_of
 from tracker.store import (
@@ -37,27 +34,6 @@ from tracker.store import (
     store_exists,
 )
 from tracker.store.configured import config_identity, store_place
-
-
-@dataclass(frozen=True)
-class Stored:
-    """What came of it. parent: (N,) row of each detection's parent, -1 = none.   link_cost: (N,) of the way in.
-
-    notes: what is odd but allowed.   report: `blockwise` of run.json.   status, objective, bound: as of `Solution`.
-    """
-
-    inputs: Inputs
-    pins: ResolvedPins | None
-    filled: Filled
-    selected: NDArray[np.bool_]
-    parent: NDArray[np.int64]
-    link_cost: NDArray[np.float64]
-    counts: dict[str, int]
-    notes: tuple[str, ...]
-    status: str
-    objective: float
-    bound: float
-    report: dict[str, Any]
 
 
 def place_of(config: Config) -> Place:
@@ -88,7 +64,7 @@ def solve_in_blocks(config: Config, watch: Stopwatch, *, resume: bool, overwrite
     store = _opened(place, config, inputs, resume=resume, overwrite=overwrite)
     try:
         with store.lock() as held, _work_folder(config) as folder:
-            filled = _filled(store, config, watch, inputs, pins)
+            filled, source = _filled(store, config, watch, inputs, pins)
             forbidden = forbidden_of(pins, config.candidates.divisions)
             grid = _grid(config, inputs, filled)
             version = tracker.__version__
@@ -103,7 +79,12 @@ def solve_in_blocks(config: Config, watch: Stopwatch, *, resume: bool, overwrite
                 _mend(store, plan, config, watch, inputs, pins, deadline)
                 held.check()
             watch.seconds["solve"] = sum(watch.seconds.get(stage, 0.0) for stage in ("blocks", "mend"))
-            return _read_back(store, plan, watch, inputs, pins, filled, settings.gap)
+            found = read_back(store, plan, watch, inputs, pins, filled)
+            if config.output.margins == "none":
+                return found
+            if source is None:  # another run filled the store
+                source, _ = _source(config, watch, inputs, pins)
+            return with_margins(found, store, source, watch)
     finally:
         store.close()
 
@@ -147,7 +128,10 @@ def _work_folder(config: Config) -> Iterator[Path]:
     yield folder
 
 
-def _filled(store: Store, config: Config, watch: Stopwatch, inputs: Inputs, pins: ResolvedPins | None) -> Filled:
+def _filled(
+    store: Store, config: Config, watch: Stopwatch, inputs: Inputs, pins: ResolvedPins | None
+) -> tuple[Filled, CandidateSource | None]:
+    """What fills the store; and what its candidates follow from, where they were listed just now."""
     record = store.blocks().get(FILLED)
     if record is not None and record.status == "done":
         filled = Filled.from_facts(record.facts)
@@ -159,12 +143,20 @@ def _filled(store: Store, config: Config, watch: Stopwatch, inputs: Inputs, pins
                 "config hold now. Put the files back as they were, or begin anew with --overwrite",
                 tuple(other),
             )
-        return filled
+        return filled, None
+    source, movie = _source(config, watch, inputs, pins)
+    with watch.stage("fill", "filling the store"):
+        done = watch.share("filling the store")
+        return fill(store, config, source, pins, movie, solver_settings(config), done), source
+
+
+def _source(
+    config: Config, watch: Stopwatch, inputs: Inputs, pins: ResolvedPins | None
+) -> tuple[CandidateSource, MovieModel | None]:
+    """What all candidates follow from, and what was measured on the movie for that."""
     with watch.stage("measure", "measuring the movie"):
         movie = measure(config, inputs.detections)
-    source = source_of(config, watch, inputs, pins, movie)
-    with watch.stage("fill", "filling the store"):
-        return fill(store, config, source, pins, movie, solver_settings(config), watch.share("filling the store"))
+    return source_of(config, watch, inputs, pins, movie), movie
 
 
 def _grid(config: Config, inputs: Inputs, filled: Filled) -> Grid:
@@ -239,40 +231,3 @@ def _mend(
         raise why_broken(store, plan.forbidden, pins, config, out_of_time=mended.out_of_time)
     with watch.stage("keep", "writing the solution"):
         keep_mended(store, plan, movie, mended, watch.seconds)
-
-
-def _read_back(
-    store: Store, plan: Plan, watch: Stopwatch, inputs: Inputs, pins: ResolvedPins | None, filled: Filled, gap: float
-) -> Stored:
-    """The lineage that the store holds, its cost counted anew."""
-    with watch.stage("keep", "reading the solution"):
-        movie = read_movie(store, len(inputs.detections), plan.forbidden)
-        found = audit(store, movie, [], inputs.detections.starts)
-        record = store.blocks()[SEAMS]
-    if found.broken.any():
-        raise StoreError(
-            f"the solution in {plan.place} is damaged around ids {np.flatnonzero(found.broken)[:5].tolist()}"
-        )
-    bound = min(record.bound, found.objective)
-    optimal = proves_optimal(bound, found.objective)
-    counts = {"columns": found.columns, "blocks": len(plan.grid), **found.counts}
-    report = {name: value for name, value in record.facts.items() if name != "pair_duals"}
-    return Stored(
-        inputs=inputs,
-        pins=pins,
-        filled=filled,
-        selected=movie.selected,
-        parent=movie.parent,
-        link_cost=found.link_cost,
-        counts=counts,
-        notes=(*filled.notes, *odd_sizes(plan.grid, filled.common, int(report["windows_mended"]))),
-        status="optimal" if optimal else "feasible",
-        objective=found.objective,
-        bound=bound,
-        report={
-            "objective": found.objective,
-            "bound": bound,
-            "gap": relative_gap(found.objective, bound),
-            **report,
-        },
-    )
