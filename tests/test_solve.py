@@ -190,6 +190,28 @@ def test_cancelling_ends_running_programs() -> None:
     assert time.perf_counter() - start < 60
 
 
+def test_linear_programs_run_in_slices_of_steps_and_end_after_one_when_cancelled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    problem, settings, steps = crowd(4, n_frames=6, per_frame=120), SolverSettings(threads=1), []
+    plain, run = solve(problem, settings), highspy.Highs.run
+
+    def counted(highs: highspy.Highs) -> highspy.HighsStatus:
+        status = run(highs)
+        steps.append(highs.getInfo().simplex_iteration_count)
+        return status
+
+    monkeypatch.setattr(highspy.Highs, "run", counted)
+    monkeypatch.setattr(relax_module, "_SLICE", 0)  # the least: a thousand steps
+    assert solve(problem, settings).objective == pytest.approx(plain.objective)
+    assert max(steps) == 1000
+    assert len(steps) > 4
+    steps.clear()
+    settings.cancel.set()
+    assert solve(problem, settings).bound < plain.bound
+    assert steps == [1000]
+
+
 def test_interrupt_is_heard_while_blocks_run(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = SolverSettings()
 

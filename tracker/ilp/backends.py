@@ -14,7 +14,6 @@ from tracker.errors import ConfigError, SolverError
 from tracker.ilp.block import Block
 
 Backend = Literal["highs", "scip", "gurobi", "cuopt"]
-SLICE_S = 1.0  # a linear program first asks after this many seconds whether it should go on
 _PREFERENCES = {"scip": ilpy.Preference.Scip, "gurobi": ilpy.Preference.Gurobi, "cuopt": ilpy.Preference.CuOpt}
 
 
@@ -27,7 +26,7 @@ class SolverSettings:
     gap: relative gap at which an integer program may stop, 0 for the exact optimum.
     time_limit_s: wall-clock seconds for everything.   threads: components solved at once, 0 for all cores.
     seed: passed to HiGHS.   batch_rows: small components are put together into programs of about this many rows.
-    cancel: once it is set, linear programs end within a second, or a third of the time they have run.
+    cancel: once it is set, linear programs end within about a second, or a third of the steps they have done.
     """
 
     backend: Backend = "highs"

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array
 
 from tracker.ilp.backends import (
-    SLICE_S,
     STOPPED,
     SolverSettings,
     column_bounds,
@@ -22,6 +21,7 @@ from tracker.ilp.cuts import packing_rows, violated_cuts, with_cuts
 
 _ENTERING = -1e-9  # a column with a reduced cost below this would still lower the relaxation
 _CUT_ROUNDS = 30
+_SLICE = 200_000_000  # simplex steps times rows, about a second's work, after which a program asks if it should go on
 _INFEASIBLE = (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kUnboundedOrInfeasible)
 _SOLVED = (highspy.HighsModelStatus.kOptimal, *_INFEASIBLE)
 _DUAL_SIMPLEX, _PRIMAL_SIMPLEX = 1, 4
@@ -136,20 +136,25 @@ class Program:
             self._add_columns(new)
 
     def _run(self) -> highspy.HighsModelStatus:
-        """Run the simplex method in slices of time, so that it can be cancelled."""
+        """Run the simplex method in slices, so that it can be cancelled.
+
+        Slices are counted in steps: a program that goes on from where it was stopped may find other duals, as good,
+        so that slices of time would let the answer depend on how fast the machine is.
+        """
         retried = False
-        start = time.perf_counter()
+        steps, done = max(1000, _SLICE // max(1, len(self.block.rhs))), 0
         while True:
-            now = time.perf_counter()
-            slice_s = max(SLICE_S, (now - start) / 3)  # restarting costs something, so long programs ask less often
-            limit_s = max(0.0, min(slice_s, self._deadline - now))
-            self._highs.setOptionValue("time_limit", self._highs.getRunTime() + limit_s)
+            limit_s = max(0.0, self._deadline - time.perf_counter())
+            self._highs.setOptionValue("time_limit", min(self._highs.getRunTime() + limit_s, 1e20))
+            self._highs.setOptionValue("simplex_iteration_limit", steps)
             self._highs.run()
             status = self._highs.getModelStatus()
-            if status in STOPPED:
-                if self._settings.cancel.is_set() or time.perf_counter() >= self._deadline:
-                    return status
-            elif status in _SOLVED or retried:
+            if status == highspy.HighsModelStatus.kIterationLimit:
+                if self._settings.cancel.is_set():
+                    return highspy.HighsModelStatus.kInterrupt
+                done += steps
+                steps = max(steps, done // 3)  # restarting costs something, so long programs ask less often
+            elif status in STOPPED or status in _SOLVED or retried:
                 return status
             else:  # numerical trouble: once more from the beginning
                 self._highs.clearSolver()
