@@ -21,7 +21,7 @@ from tracker.ilp.cuts import packing_rows, violated_cuts, with_cuts
 
 _ENTERING = -1e-9  # a column with a reduced cost below this would still lower the relaxation
 _CUT_ROUNDS = 30
-_SLICE = 200_000_000  # simplex steps times rows, about a second's work, after which a program asks if it should go on
+_SLICE = 1_000_000_000  # simplex steps times rows, about a second's work, after which a program asks if it should go on
 _INFEASIBLE = (highspy.HighsModelStatus.kInfeasible, highspy.HighsModelStatus.kUnboundedOrInfeasible)
 _SOLVED = (highspy.HighsModelStatus.kOptimal, *_INFEASIBLE)
 _DUAL_SIMPLEX, _PRIMAL_SIMPLEX = 1, 4
