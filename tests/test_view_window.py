@@ -10,6 +10,8 @@ import pytest
 from session_cases import links_of
 from viewer_cases import NAPARI_WARNS, Hands, screen, write_cells
 
+from tracker.errors import InputError
+from tracker.load_result import load_result
 from tracker.pin_table import PinRow, meaning
 from tracker.pins import read_pin_rows
 from tracker.view.proofreading import Proofreading
@@ -216,6 +218,26 @@ def test_the_tree_shows_the_lineage_and_is_clicked(opening: Any, tmp_path: Path)
     place = tree.place_of(branch, float(opened.session.inputs.detections.step[branch.rows[-1]]))
     QTest.mouseClick(tree, Qt.MouseButton.LeftButton, pos=place.toPoint())
     assert opened.selection == branch.rows[-1]
+
+
+def test_napari_saves_the_tracks_as_they_are(opening: Any, tmp_path: Path, config: Any) -> None:
+    data = config.data.model_copy(update={"every": 2, "scale": (0.5, 0.25), "unit": "um"})
+    hands = opening(tmp_path / "pins.csv", config.model_copy(update={"data": data}))
+    window, opened = hands.window, hands.window.opened
+    (written,) = window.stack.tracks.save(str(tmp_path / "mine.geff"), plugin="pintrack")
+    again, lineage = load_result(written).lineage, opened.lineage
+    assert again.detections.frames.tolist() == [0, 2, 4]
+    assert again.detections.scale.tolist() == [0.5, 0.25]
+    assert again.detections.unit == "um"
+
+    def places(one: Any) -> Any:
+        found = one.detections
+        named = [(int(t), *place) for t, place in zip(found.frame, found.position.tolist(), strict=True)]
+        return {tuple(named[row] for row in link) for link in one.links}, len(one.divisions)
+
+    assert places(again) == places(lineage)
+    with pytest.raises(InputError, match="save the layer 'tracks'"):
+        window.stack.forks.save(str(tmp_path / "forks.geff"), plugin="pintrack")
 
 
 def test_volumes(opening: Any, tmp_path: Path) -> None:
