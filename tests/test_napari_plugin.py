@@ -132,8 +132,8 @@ def test_what_holds_no_tracks_is_not_saved(tmp_path: Path) -> None:
         write_tracks(str(tmp_path / "none"), lines.data, {"metadata": tracks_metadata(empty)})
     with pytest.raises(InputError, match="the lines of the layer 'divisions' are no tracks: save the layer 'tracks'"):
         write_tracks(str(tmp_path / "none"), TRACKS, {"name": "divisions", "metadata": forks_metadata()})
+    beyond = np.array([[7, 4, 1.0, 1.0]])
     with pytest.raises(InputError, match=r"in the 4 frames of their movie; not so: tracks 7"):
-        beyond = np.array([[7, 4, 1.0, 1.0]])
         write_tracks(str(tmp_path / "none"), beyond, {"metadata": tracks_metadata(empty)})
     assert not list(tmp_path.iterdir())
 

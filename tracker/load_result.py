@@ -46,7 +46,8 @@ def load_result(path: Path | str) -> LoadedResult:
 
     Of a run's folder with masks the labels are those of ctc/maskNNN.tif and the frames those that have a mask there;
     without, frames are the ones from the first to the last point, in the stride `data.every` of run.json. Positions
-    are in the unit of the run. A geff that pintrack wrote gives its own scale, unit and frames. Raises InputError when files are missing or do not fit each other.
+    are in the unit of the run. A geff that pintrack wrote gives its own scale, unit and frames. Raises InputError when
+    files are missing or do not fit each other.
     """
     folder = Path(path)
     if not folder.exists():
