@@ -1,15 +1,17 @@
 """The napari plugin: its manifest, and what it reads and writes, without a window."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from command_line import track, write_walk
 from viewer_cases import NAPARI_WARNS
 
 import tracker
 from tracker.detections import Detections
-from tracker.errors import InputError, OutputError
+from tracker.errors import InputError, MovieError, OutputError
 from tracker.lineage import Lineage, make_lineage
 from tracker.load_result import LoadedResult, load_result
 from tracker.track_colours import track_colours
@@ -60,6 +62,27 @@ def test_reads_what_a_run_leaves(result: Path, part: str) -> None:
         assert colours.map(np.array([1, 2])) == pytest.approx(wanted, abs=1e-6)
         assert colours.map(0)[3] == 0
     assert layers[-1][1]["colormaps_dict"]["track_id"].map(data[:1, 0])[0, :3] == pytest.approx(track_colours([1])[0])
+
+
+@NAPARI_WARNS
+def test_masks_that_are_not_those_of_the_tracks(result: Path, tmp_path: Path) -> None:
+    """Refused where the first, the middle or the last frame shows it, else said when the frame is looked at."""
+    pytest.importorskip("napari")
+    said = "the masks in .* are not those of the tracks: frame {} must hold the labels of its tracks, and is without 2"
+    for frame in (1, 2):
+        folder = tmp_path / f"changed{frame}"
+        shutil.copytree(result, folder)
+        path = folder / "ctc" / f"mask00{frame}.tif"
+        masks = tifffile.imread(path)
+        tifffile.imwrite(path, np.where(masks == 2, 9, masks))
+        if frame == 2:
+            with pytest.raises(MovieError, match=said.format(2) + " and with 9"):
+                get_reader(str(folder))(str(folder))
+            continue
+        (masks, _, _), _ = get_reader(str(folder))(str(folder))
+        assert np.unique(masks[0]).tolist() == [0, 1, 2]
+        with pytest.warns(UserWarning, match=said.format(1) + " and with 9"):
+            assert np.unique(masks[1]).tolist() == [0, 1]
 
 
 def test_leaves_other_files_alone(tmp_path: Path) -> None:

@@ -306,6 +306,6 @@ def test_masks_of_another_result_are_refused(folder: Path, capsys: pytest.Captur
     refused(
         capsys,
         "the masks in result/ctc are not those of the tracks: frame 3 must hold the labels of its tracks, and is "
-        "without 2 and with 77. Were the masks or tracks.csv changed since? Run again: `track run`",
+        "without 2 and with 77. Were the masks or the tracks changed since? Run again: `track run`",
         "report", "result", "--no-truth",
     )  # fmt: skip

@@ -1,5 +1,6 @@
 """The viewer, driven by real key and mouse events on a real (virtual) screen."""
 
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,10 +8,11 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 from session_cases import links_of
 from viewer_cases import NAPARI_WARNS, Hands, screen, write_cells
 
-from tracker.errors import InputError
+from tracker.errors import InputError, OutputError
 from tracker.load_result import load_result
 from tracker.pin_table import PinRow, meaning
 from tracker.pins import read_pin_rows
@@ -238,6 +240,71 @@ def test_napari_saves_the_tracks_as_they_are(opening: Any, tmp_path: Path, confi
     assert places(again) == places(lineage)
     with pytest.raises(InputError, match="save the layer 'tracks'"):
         window.stack.forks.save(str(tmp_path / "forks.geff"), plugin="pintrack")
+
+
+def test_images_that_count_from_one_lie_below_their_masks(opening: Any, tmp_path: Path, config: Any) -> None:
+    """`track run` pairs them by order, where the numbers differ."""
+    (tmp_path / "images").mkdir()
+    paths = sorted(Path(config.data.images).glob("*.tif"))
+    for number, path in enumerate(paths, start=1):
+        shutil.copy(path, tmp_path / "images" / f"t{number:03}.tif")
+    data = config.data.model_copy(update={"images": str(tmp_path / "images")})
+    window = opening(tmp_path / "pins.csv", config.model_copy(update={"data": data})).window
+    for step in (0, len(paths) - 1):
+        assert np.array_equal(window.viewer.layers["image"].data[step], tifffile.imread(paths[step]))
+
+
+def test_a_window_that_was_left_acts_no_more(opening: Any, viewer: Any, tmp_path: Path) -> None:
+    hands = opening(tmp_path / "pins.csv")
+    window, opened = hands.window, hands.window.opened
+    hands.press("N", "1")
+    window.close()
+    journal = opened.file.journal.read_bytes()
+    hands.press("U", "N", "F", "S")
+    assert len(opened.pins) == 1
+    assert opened.file.journal.read_bytes() == journal
+    window.leave()
+    assert not viewer.layers
+    assert "pintrack" not in viewer.window.dock_widgets
+
+
+def test_the_plugin_opens_a_config_in_place_of_the_one_before(viewer: Any, config: Any, tmp_path: Path) -> None:
+    from tracker.view.plugin_widget import OpenConfig
+
+    viewer.layers.clear()
+    place, widget = tmp_path / "config.toml", OpenConfig(viewer)
+    place.write_text(f'[data]\nsegmentation = "{config.data.segmentation}"\n[costs]\npreset = "attrackt"\n')
+    widget.open(place)
+    assert widget.message.text() == "config.toml is open; pins go to config_pins.csv"
+    names = [layer.name for layer in viewer.layers]
+    widget.open(place)  # the same pins again: the first window let them go
+    assert [layer.name for layer in viewer.layers] == names
+    place.write_text("[data]\nsegmentation = 'nowhere'\n")
+    widget.open(place)
+    assert "nowhere" in widget.message.text()
+    assert not viewer.layers
+
+
+def test_pins_that_cannot_be_saved_at_the_end_are_said_and_kept(
+    opening: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tracker.view import application
+
+    hands = opening(tmp_path / "pins.csv")
+    opened = hands.window.opened
+    hands.press("N", "1")
+
+    def full(*given: object, **named: object) -> None:
+        raise OutputError("pins.csv cannot be written: no space left on device")
+
+    monkeypatch.setattr("tracker.view.pin_file.write_pins", full)
+    monkeypatch.setattr(application.napari, "run", lambda: None)
+    with pytest.raises(OutputError, match=r"no space left .*\.pins\.csv\.journal keeps the changes for the next"):
+        application.show_until_closed(hands.window)
+    monkeypatch.undo()
+    again = opening(tmp_path / "pins.csv").window.opened
+    assert again.file.recovered
+    assert again.pins == opened.pins != []
 
 
 def test_volumes(opening: Any, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from napari import Viewer
 from numpy.typing import NDArray
 
 from tracker.view.colours import LineColours, label_colormap, track_rgba
-from tracker.view.frames import LazyFrames, contrast_of, track_masks
+from tracker.view.frames import LazyFrames, contrast_of, image_frames, track_masks
 from tracker.view.layers import cell_spacing, doubt_sizes, forks_metadata, tracks_layer, tracks_metadata, ways_layer
 from tracker.view.proofreading import Proofreading, Update
 
@@ -32,14 +32,16 @@ class LayerStack:
         self._detections = opened.session.inputs.detections
         self._changed_rows = np.empty(0, np.int64)
         self._flash_left = 0
+        before = set(viewer.layers)
         self._add()
+        self.layers = [layer for layer in viewer.layers if layer not in before]
 
     def _add(self) -> None:
         viewer, opened, found = self.viewer, self.opened, self._detections
         inputs, ndim = opened.session.inputs, found.ndim
         scale = (1.0, *found.scale)
         if inputs.images is not None:
-            frames = LazyFrames(inputs.images, found.frames)
+            frames = LazyFrames(inputs.images, image_frames(inputs.images, inputs.masks, found))
             viewer.add_image(
                 frames, name="image", scale=scale, contrast_limits=contrast_of(frames), gamma=0.7, multiscale=False
             )

@@ -15,7 +15,7 @@ from tracker.io.write_geff import write_geff
 from tracker.lineage import Lineage, make_lineage
 from tracker.load_result import LoadedResult, load_result
 from tracker.view.colours import LineColours, label_colormap, track_rgba
-from tracker.view.frames import track_masks
+from tracker.view.frames import read_masks
 from tracker.view.layers import tracks_layer, tracks_metadata
 from tracker.view.stable_tracks import parents_of_tracks
 
@@ -41,13 +41,13 @@ def read_lineage(path: str | Sequence[str]) -> list[LayerData]:
 
 
 def layers_of(found: LoadedResult, name: str) -> list[LayerData]:
-    """A lineage as layer data of napari."""
+    """A lineage as layer data of napari. Raises MovieError for masks that are not those of the tracks."""
     lineage = found.lineage
     layers: list[LayerData] = []
     track = lineage.track_id
     rgba = track_rgba(parents_of_tracks(track, lineage))
     if found.masks is not None:
-        masks = track_masks(found.masks, lineage.detections, lambda: track)
+        masks = read_masks(found.masks, lineage.detections, track)
         options = {"name": f"{name} masks", "scale": (1.0, *lineage.detections.scale), "opacity": 0.45}
         layers.append((masks, options | {"colormap": label_colormap(rgba)}, "labels"))
     lines = tracks_layer(lineage, track)
