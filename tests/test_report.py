@@ -15,9 +15,10 @@ from report_cases import family_result, write_volume
 from scipy.ndimage import binary_fill_holes, label
 from skimage.draw import polygon
 
+from tracker.doubts import uncertain_rows
 from tracker.mistakes import KINDS
 from tracker.report.contours import find_contours, thin
-from tracker.report.numbers import margin_histogram, uncertain_rows
+from tracker.report.numbers import margin_histogram
 from tracker.report.pack import as_json, pack
 from tracker.report.pictures import draw_pictures
 from tracker.report.sample import chosen_rows
@@ -198,6 +199,33 @@ def test_margins_are_counted_and_ranked(folder: Path) -> None:
     assert shown["none"] == int((lineage.detections.step < 4).sum()) - 4
     assert uncertain_rows(lineage, margin, 3).tolist() == [1, 2, 0]
     assert margin_histogram(lineage, np.full(len(margin), np.nan)) is None
+
+
+def test_a_run_says_what_else_its_least_certain_decisions_could_be(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = json.loads((folder / "result" / "run.json").read_text())
+    assert track("report", "result", "--quiet") == 0
+    _, arrays = content(folder / "result" / "report.html")
+    found = open_result(folder / "result").lineage.detections
+    assert arrays["margin"][arrays["uncertain"]].tolist() == sorted(arrays["margin"][arrays["uncertain"]].tolist())
+    assert len(run["doubts"]) > 5
+    for doubt, row, rivals in zip(run["doubts"], arrays["uncertain"], arrays["rivals"].reshape(-1, 3), strict=True):
+        assert (found.frame[row], found.label[row]) == (doubt["t"], doubt["label"])
+        assert [[found.frame[one], found.label[one]] for one in rivals if one >= 0] == doubt["others"]
+        assert row not in arrays["parent"][rivals[rivals >= 0]]
+    # The cell that divides is the dearest to link otherwise: only the one that walks by is left to it.
+    assert next(doubt for doubt in run["doubts"] if (doubt["t"], doubt["label"]) == (1, 3))["others"] == [[2, 7]]
+    change(folder / "result" / "run.json", doubts=[{"t": 1}])
+    refused(
+        capsys,
+        "the doubts in result/run.json cannot be read (KeyError('label')). Run again: `track run`",
+        "report", "result", "--overwrite",
+    )  # fmt: skip
+    del run["doubts"]  # of a version that did not write them
+    (folder / "result" / "run.json").write_text(json.dumps(run))
+    assert track("report", "result", "--quiet", "--overwrite") == 0
+    assert (content(folder / "result" / "report.html")[1]["rivals"] == -1).all()
 
 
 def test_pictures_shrink_and_thin_out_to_their_size() -> None:

@@ -272,6 +272,7 @@ def test_the_plugin_opens_a_config_in_place_of_the_one_before(viewer: Any, confi
     from tracker.view.plugin_widget import OpenConfig
 
     viewer.layers.clear()
+    viewer.window._qt_window.show()
     place, widget = tmp_path / "config.toml", OpenConfig(viewer)
     place.write_text(f'[data]\nsegmentation = "{config.data.segmentation}"\n[costs]\npreset = "attrackt"\n')
     widget.open(place)

@@ -23,7 +23,7 @@ def default_pins(config: Config, place: Path) -> Path:
 
 
 class PinFile:
-    """A file of pins while a viewer is open on it. kept: pins, numbers and history as they stand now; journal: its file.
+    """A file of pins while a viewer is open on it. kept: pins, numbers, history as they stand now; journal: its file.
 
     Others may add and take away rows meanwhile: only the viewer's own changes are written (see `write_pins`).
     """
