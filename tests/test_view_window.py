@@ -184,6 +184,10 @@ def test_a_contradiction_is_told_and_changes_nothing(opening: Any, tmp_path: Pat
 
 
 def test_sliders_solve_again_and_are_undone(opening: Any, tmp_path: Path) -> None:
+    from qtpy.QtCore import QPoint, QPointF, Qt
+    from qtpy.QtGui import QWheelEvent
+    from qtpy.QtWidgets import QApplication
+
     hands = opening(tmp_path / "pins.csv")
     window, opened = hands.window, hands.window.opened
     name = next(iter(opened.numbers))
@@ -195,6 +199,12 @@ def test_sliders_solve_again_and_are_undone(opening: Any, tmp_path: Path) -> Non
     hands.press("U")
     assert opened.numbers == opened.initial_numbers
     assert slider.value() == place
+    wheel = QWheelEvent(
+        QPointF(5, 5), QPointF(5, 5), QPoint(), QPoint(0, 120), Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
+    )  # fmt: skip
+    QApplication.sendEvent(slider, wheel)  # scrolls the list
+    assert opened.numbers == opened.initial_numbers
     before = links_of(opened.lineage)
     assert any(step < 0 for _, step, _ in shown_links(window))
     window.act(lambda: opened.set_number("costs.division", 1e3))
@@ -238,6 +248,11 @@ def test_napari_saves_the_tracks_as_they_are(opening: Any, tmp_path: Path, confi
         return {tuple(named[row] for row in link) for link in one.links}, len(one.divisions)
 
     assert places(again) == places(lineage)
+    window.viewer.layers.selection = {window.stack.cells, window.stack.tracks}
+    (folder,) = window.viewer.layers.save(str(tmp_path / "mine_RES"), selected=True, plugin="pintrack")
+    masks = load_result(folder)
+    assert masks.masks.frames.tolist() == [0, 2, 4]
+    assert len(masks.lineage.divisions) == len(lineage.divisions)
     with pytest.raises(InputError, match="save the layer 'tracks'"):
         window.stack.forks.save(str(tmp_path / "forks.geff"), plugin="pintrack")
 

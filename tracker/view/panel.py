@@ -7,10 +7,12 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QBrush, QColor
 from qtpy.QtWidgets import (
     QAbstractItemView,
+    QFrame,
     QLabel,
     QListWidget,
     QListWidgetItem,
     QPushButton,
+    QScrollArea,
     QTabWidget,
     QVBoxLayout,
     QWidget,
@@ -54,8 +56,8 @@ class Panel(QWidget):
             ("Lineage", [self.tree]),
             ("Pins", [self.pins, self.take_away]),
             ("Refused", [self.conflicts]),
-            ("Weights", [self.sliders]),
-            ("Keys", [_keys()]),
+            ("Weights", [_scrolled(self.sliders)]),
+            ("Keys", [_scrolled(_keys())]),
         ):
             self.tabs.addTab(_column(parts), name)
         column = QVBoxLayout(self)
@@ -171,6 +173,15 @@ def _keys() -> QLabel:
     label.setWordWrap(True)
     label.setAlignment(Qt.AlignmentFlag.AlignTop)
     return label
+
+
+def _scrolled(part: QWidget) -> QScrollArea:
+    """As large as there is room, however many lines it has."""
+    made = QScrollArea()
+    made.setWidgetResizable(True)
+    made.setFrameShape(QFrame.Shape.NoFrame)
+    made.setWidget(part)
+    return made
 
 
 def _list() -> QListWidget:
