@@ -1,12 +1,13 @@
-"""Time and peak memory against size: `track run` from a table of points to the written result, at once and in blocks; peers.
+"""Time and peak memory against size: `track run` from points to the written result, at once and in blocks; peers.
 
 python benchmarks/scale.py                                    # 10k to 1M detections, with and without divisions
 python benchmarks/scale.py --sizes 10000 30000 --peers motile laptrack --time-limit 60
 python benchmarks/scale.py --sizes 1000000 --peers            # ours alone
 python benchmarks/scale.py --frames 1441 --sizes 720500       # 1,441 frames of 500 cells
 
-Every row is a process of its own, but that blocks have workers; peak memory is that of the largest process. Peers get the same points in memory, link lengths in spacings, and
---time-limit seconds each from detections to links: reading and writing are not counted for them. They are stopped, and
+Every row is a process of its own, but that blocks have workers; peak memory is that of the largest process. Peers get
+the same points in memory, link lengths in spacings, and --time-limit seconds each from detections to links: reading and
+writing are not counted for them. They are stopped, and
 larger sizes skipped, once one does not finish. `--picture FILE` draws the table.
 """
 

@@ -13,6 +13,7 @@ from small_movie import PAIR, SPLIT
 from strategies import examples, pinned_problems
 
 from tracker.blocks.certificate import measure_excess
+from tracker.blocks.grid import Grid, odd_sizes
 from tracker.blocks.in_memory import solve_blockwise, without_dominated
 from tracker.blocks.movie import values_of
 from tracker.blocks.part import undecided
@@ -158,3 +159,12 @@ def test_every_place_lies_in_one_block_and_the_scheduler_names_it():
         assert grid.number_at(offset) == number
     assert (holders == 1).all()
     assert len({grid.name(number) for number in range(len(grid))}) == len(grid)
+
+
+def test_blocks_of_odd_sizes_are_told():
+    grid = Grid(8, (4, 1, 2), (0.0, 0.0, 0.0), (2.0, 9.0, 9.0), (3.0, 4.0, 4.0), (1.0, 4.0, 4.0))
+    small, far = odd_sizes(grid, (1.0, 50.0, 6.0), 5)
+    assert "smaller than the context they see along t (2 < 3)" in small  # along y there is one block alone
+    assert "longer than blocks.context along x (4 < 6)" in far
+    assert "in 5 windows" in far
+    assert odd_sizes(replace(grid, size=(3.0, 9.0, 9.0)), (1.0, 50.0, 6.0), 0) == []

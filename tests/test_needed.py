@@ -1,5 +1,7 @@
 """Holding only the candidates that could be chosen: the same lineage, cost, margins and tables as holding all."""
 
+import os
+import signal
 from itertools import pairwise
 from pathlib import Path
 
@@ -165,6 +167,23 @@ def test_what_looks_at_all_candidates_says_so(movie, tmp_path):
         run(config_of(movie, tmp_path, "needed", {"output": {"margins": "exact"}}))
     with pytest.raises(ConfigError, match=r"--explain.*materialise"):
         run(config_of(movie, tmp_path, "needed", {}), explained=[(1, 1)])
+
+
+def test_ctrl_c_between_windows_leaves_nothing(movie, tmp_path, small_windows, monkeypatch):
+    monkeypatch.setattr("tracker.prepare._TELL_S", 0.0)
+    heard = []
+
+    def tell(stage):
+        heard.append(stage)
+        if " %, " in stage:  # of the windows some are behind, and some are not
+            os.kill(os.getpid(), signal.SIGINT)
+
+    config = config_of(movie, tmp_path, "needed", {})
+    with pytest.raises(KeyboardInterrupt):
+        run(config, progress=tell)
+    assert " %, " in heard[-1]
+    assert not list(tmp_path.iterdir())
+    assert run(config).solution.status == "optimal"
 
 
 def test_auto_holds_all_candidates_of_a_small_movie(movie, tmp_path, monkeypatch):

@@ -165,6 +165,15 @@ def test_what_does_not_fit_is_left_out_and_said(tmp_path: Path, monkeypatch: pyt
     assert set(arrays["line_row"]) <= set(range(len(arrays["x"])))
 
 
+def test_masks_in_zarr_are_shown_as_those_in_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert track("report", "result", "--quiet") == 0
+    _, files = content(folder / "result" / "report.html")
+    assert track("run", "config.toml", "--quiet", "--overwrite", "--set", "output.masks=zarr", "--report") == 0
+    _, image = content(folder / "result" / "report.html")
+    assert files.keys() == image.keys()
+    assert all(np.array_equal(files[name], image[name], equal_nan=True) for name in files)
+
+
 def test_volumes_are_shown_from_above_and_plane_by_plane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_volume(tmp_path)
@@ -289,7 +298,7 @@ def test_what_is_no_result_is_refused(folder: Path, capsys: pytest.CaptureFixtur
     shutil.rmtree(result / "ctc")
     refused(
         capsys,
-        "result is a result of masks, but its folder ctc, which holds them, is missing. Run again: `track run`",
+        "result is a result of masks, but what holds them, its ctc or masks.zarr, is missing. Run again: `track run`",
         "report", "result",
     )  # fmt: skip
 

@@ -228,6 +228,15 @@ def test_files_that_may_not_be_written_or_are_something_else(tmp_path):
         open_store(parse_place("memory:"))
 
 
+def test_a_file_that_was_removed_without_its_description(tmp_path):
+    place = parse_place("sqlite:///tracks.db", tmp_path)
+    filled(place)[0].close()
+    place.path.unlink()
+    with pytest.raises(StoreError, match=r"tracks-meta\.json describes a database that is not there"):
+        create_store(place, HEADER)
+    assert create_store(place, HEADER, overwrite=True).counts().detections == 0
+
+
 class _read_only:  # noqa: N801
     def __init__(self, folder):
         self.folder = folder

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from tracker.detections import Detections
 from tracker.errors import MovieError
 from tracker.io import write_ctc as module
-from tracker.io.write_ctc import relabel, write_ctc
+from tracker.io.tracked_masks import relabel
+from tracker.io.write_ctc import write_ctc
 from tracker.lineage import Lineage, ctc_labels, make_lineage
 
 

@@ -44,7 +44,7 @@ def test_nodes_edges_and_properties(tmp_path: Path) -> None:
     margin = np.array([1.5, np.inf, 2.5, 9.0, np.nan, -4.0, 0.0])
     cost = np.array([0.1, 0.2, np.nan, 0.4])
     path = tmp_path / "tracks.geff"
-    write_geff(path, found, {"margin": margin}, {"cost": cost}, ids=row_ids(found), masks_folder="../ctc")
+    write_geff(path, found, {"margin": margin}, {"cost": cost}, ids=row_ids(found), masks_place="../ctc")
     graph, _ = geff.read(path, data_validation=ALL_CHECKS)
     assert dict(graph.nodes(data=True))[1] == {
         "t": 5,
@@ -80,7 +80,7 @@ def test_nodes_edges_and_properties(tmp_path: Path) -> None:
 @pytest.mark.parametrize("ndim", [2, 3])
 def test_metadata(tmp_path: Path, ndim: int) -> None:
     found = situation(ndim, "um")
-    write_geff(tmp_path / "tracks.geff", found, {}, {}, ids=row_ids(found), masks_folder="../ctc")
+    write_geff(tmp_path / "tracks.geff", found, {}, {}, ids=row_ids(found), masks_place="../ctc")
     metadata = geff.GeffMetadata.read(tmp_path / "tracks.geff")
     assert metadata.directed
     names = ["t", "z", "y", "x"] if ndim == 3 else ["t", "y", "x"]
@@ -112,7 +112,7 @@ def test_without_masks_there_are_no_ctc_labels(tmp_path: Path) -> None:
 def test_an_empty_lineage_can_be_written_and_read(tmp_path: Path, ndim: int) -> None:
     found = empty(ndim)
     columns = {"margin": np.empty(0)}
-    write_geff(tmp_path / "t.geff", found, columns, {"cost": np.empty(0)}, ids=row_ids(found), masks_folder="../ctc")
+    write_geff(tmp_path / "t.geff", found, columns, {"cost": np.empty(0)}, ids=row_ids(found), masks_place="../ctc")
     geff.validate_structure(tmp_path / "t.geff")
     graph, _ = geff.read(tmp_path / "t.geff", data_validation=ALL_CHECKS)
     assert len(graph.nodes) == len(graph.edges) == 0
@@ -138,9 +138,7 @@ def test_any_unit_is_written_without_a_word(tmp_path: Path, unit: str) -> None:
 
 def test_the_validator_of_geff_is_content(tmp_path: Path) -> None:
     found = situation()
-    write_geff(
-        tmp_path / "t.geff", found, {"margin": np.full(7, np.inf)}, {}, ids=row_ids(found), masks_folder="../ctc"
-    )
+    write_geff(tmp_path / "t.geff", found, {"margin": np.full(7, np.inf)}, {}, ids=row_ids(found), masks_place="../ctc")
     command = [sys.executable, "-c", "from geff._cli import app; app()", "validate", str(tmp_path / "t.geff")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout) == (0, "")
@@ -158,7 +156,7 @@ def test_traccuracy_loads_it_with_masks(tmp_path: Path) -> None:
     from traccuracy.loaders import load_geff_data
 
     found = situation()
-    write_geff(tmp_path / "t.geff", found, {}, {}, ids=row_ids(found), masks_folder="../ctc")
+    write_geff(tmp_path / "t.geff", found, {}, {}, ids=row_ids(found), masks_place="../ctc")
     labels = ctc_labels(found)
     masks = np.zeros((9, 4, 8), np.uint16)
     for row in np.flatnonzero(found.selected):

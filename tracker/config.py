@@ -195,6 +195,8 @@ class Output(_Section):
     """Folder to make."""
     margins: Literal["none", "bound", "exact"] = "bound"
     """How sure each decision is: none; bound: a proven lower bound from reduced costs; exact: by re-solving."""
+    masks: Literal["ctc", "zarr"] = "ctc"
+    """Tracked masks: ctc, files of the Cell Tracking Challenge; zarr, one OME-Zarr image, masks.zarr."""
 
 
 class Config(_Section):

@@ -20,7 +20,7 @@ class StoreSettings(BaseModel):
     url: str | None = None
     """sqlite:///FILE, or postgresql://USER:PASSWORD@HOST:PORT/DATABASE; default a file beside the result."""
     arrays: str | None = None
-    """Folder for embeddings, scores and masks as zarr; default beside the file, or beside the result."""
+    """Folder for embeddings and scores as zarr; default beside the file, or beside the result."""
     block_frames: Annotated[int, Field(ge=1)] = 16
     """Frames whose embeddings or scores are computed, and kept, at a time."""
     workers: Annotated[int, Field(ge=1)] = 1

@@ -32,7 +32,7 @@ class LoadedResult:
 class LoadedRun:
     """What a run left. lineage: its selected detections, with the input's own labels.
 
-    masks: of its ctc folder, which hold `ctc_labels`; None for points.
+    masks: of its ctc folder or masks.zarr, which hold `ctc_labels`; None for points.
     columns: (N,) each, the further columns of tracks.csv, `margin` among them; NaN where the file has an empty cell.
     """
 
@@ -42,9 +42,9 @@ class LoadedRun:
 
 
 def load_result(path: Path | str) -> LoadedResult:
-    """Read the result folder of a run (tracks.csv, and ctc/ where there were masks), or what `read_truth` reads.
+    """Read the result folder of a run (tracks.csv, with masks ctc/ or masks.zarr), or what `read_truth` reads.
 
-    Of a run's folder with masks the labels are those of ctc/maskNNN.tif and the frames those that have a mask there;
+    Of a run's folder with masks the labels are those of the tracked masks and the frames those that have a mask there;
     without, frames are the ones from the first to the last point, in the stride `data.every` of run.json. Positions
     are in the unit of the run. A geff that pintrack wrote gives its own scale, unit and frames. Raises InputError when
     files are missing or do not fit each other.
@@ -85,7 +85,8 @@ def load_run(path: Path | str) -> LoadedRun:
     table = read_tracks_csv(folder / "tracks.csv")
     ndim = table.position.shape[1]
     scale = np.asarray(data.get("scale") or [1.0] * ndim, np.float64)
-    masks = open_movie(folder / "ctc", kind="masks") if (folder / "ctc").is_dir() else None
+    places = [folder / name for name in ("ctc", "masks.zarr") if (folder / name).is_dir()]
+    masks = open_movie(places[0], kind="masks") if places else None
     detections = Detections(
         frame=table.t,
         label=table.label,
@@ -151,7 +152,7 @@ def _links(table: TracksTable, path: Path) -> NDArray[np.int64]:
 
 
 def with_ctc_labels(lineage: Lineage) -> Lineage:
-    """The same lineage with the labels of its ctc folder, sorted by them."""
+    """The same lineage with the labels of its tracked masks, sorted by them."""
     found, label = lineage.detections, ctc_labels(lineage)
     order = np.lexsort((label, found.frame))
     rank = np.empty(len(order), np.int64)

@@ -79,10 +79,11 @@ def wants_needed(config: Config, detections: Detections) -> bool:
 
 
 def count_proposed(config: Config, detections: Detections) -> int:
-    """About how many links and divisions nearness would propose: an upper bound but for chance.
+    """About how many links and divisions nearness would propose; the tests hold it to within 0.6 and 1.6 of them.
 
     With neighbors = 0 links are counted within max_distance, else k = neighbors for each detection and frame gap, twice
-    in both directions; with divisions as pairs each parent has as many pairs as k links have, and half as much again.
+    in both directions. With divisions as pairs, a parent with the mean number m of links has m (m - 1) / 2 pairs, or
+    pairs_per_parent where that is less.
     """
     wanted, sizes = config.candidates, np.diff(detections.starts)
     total = 0.0

@@ -139,7 +139,14 @@ def run(
         return report
 
     write_result(
-        folder, tables, masks=inputs.masks, report=finish, metrics=metrics, overwrite=overwrite, extra_files=extra
+        folder,
+        tables,
+        masks=inputs.masks,
+        report=finish,
+        metrics=metrics,
+        overwrite=overwrite,
+        masks_as=config.output.masks,
+        extra_files=extra,
     )
     return replace(tracked.done, report=report, metrics=metrics, mistakes=mistakes)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from tracker.errors import MissingExtraError
 from tracker.io.movie import Movie
-from tracker.io.write_ctc import relabel
+from tracker.io.tracked_masks import relabel
 from tracker.lineage import Lineage, lineage_ids, track_parents
 from tracker.track_colours import colour_table
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from tracker.errors import OutputError
-from tracker.io.write_ctc import relabel, track_table
+from tracker.io.tracked_masks import relabel
+from tracker.io.write_ctc import track_table
 from tracker.lineage import ctc_labels
 from tracker.simulate import Nuclei, SimulatedMovie, centre_pixel
 

@@ -151,6 +151,29 @@ def make_grid(
     )
 
 
+def odd_sizes(grid: Grid, common: tuple[float, ...], windows_mended: int) -> list[str]:
+    """Sentences where blocks are smaller than what they look at beyond themselves, or see less than candidates span."""
+
+    def shorter(one: tuple[float, ...], other: tuple[float, ...]) -> str:
+        axes = ("t", "z", "y", "x") if len(grid.counts) == 4 else ("t", "y", "x")
+        cut = [place for place in zip(axes, grid.counts, one, other, strict=True) if place[1] > 1]
+        return ", ".join(f"{axis} ({left:.4g} < {right:.4g})" for axis, _, left, right in cut if left < right)
+
+    notes = []
+    if small := shorter(grid.size, grid.context):
+        notes.append(
+            f"blocks are smaller than the context they see along {small}: each waits for many others, and sees more "
+            "than it decides; larger blocks are faster"
+        )
+    if windows_mended and (far := shorter(grid.reach, common)):
+        notes.append(
+            f"candidates are often longer than blocks.context along {far}: blocks did not look at those, the mending "
+            f"of seams did, in {windows_mended} windows; a longer context, or a smaller candidates.max_distance, is "
+            "faster"
+        )
+    return notes
+
+
 def spans(step: NDArray[np.int64], position: NDArray[np.float64], ends: NDArray[np.integer]) -> NDArray[np.float64]:
     """(K, 1 + D) how far each candidate spans, in steps and along each axis. ends: (K, 2 or 3) rows."""
     place = np.column_stack([step.astype(np.float64), position])

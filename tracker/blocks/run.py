@@ -16,12 +16,12 @@ import tracker
 from tracker.blocks.audit import audit
 from tracker.blocks.fill import fill, forbidden_of, header_of, mark
 from tracker.blocks.filled import Filled, fingerprints
-from tracker.blocks.grid import Grid, make_grid
+from tracker.blocks.grid import Grid, make_grid, odd_sizes
 from tracker.blocks.keep import keep_mended
 from tracker.blocks.mending import mend_movie
 from tracker.blocks.movie import read_movie
 from tracker.blocks.plan import FILLED, SEAMS, Plan, digest_of
-from tracker.blocks.schedule import require_daisy, solve_blocks
+from tracker.blocks.schedule import full_disk, require_daisy, solve_blocks
 from tracker.blocks.why_broken import why_broken
 from tracker.config import Config
 from tracker.config_blocks import Blocks
@@ -216,7 +216,7 @@ def _solve(store: Store, plan: Plan, config: Config, watch: Stopwatch) -> None:
     if left:
         raise StoreError(
             f"{len(left)} blocks were not solved, such as {left[0]}: their workers ended. `track run --resume` goes "
-            f"on; what workers said is in {plan.folder}"
+            f"on; what workers said is in {plan.folder}{full_disk(plan.folder)}"
         )
 
 
@@ -239,22 +239,6 @@ def _mend(
         raise why_broken(store, plan.forbidden, pins, config, out_of_time=mended.out_of_time)
     with watch.stage("keep", "writing the solution"):
         keep_mended(store, plan, movie, mended, watch.seconds)
-
-
-def _small_blocks(grid: Grid) -> list[str]:
-    """A sentence where blocks are smaller than what they look at beyond themselves."""
-    axes = ("t", "z", "y", "x") if len(grid.counts) == 4 else ("t", "y", "x")
-    small = [
-        f"{axis} ({size:g} < {context:g})"
-        for axis, count, size, context in zip(axes, grid.counts, grid.size, grid.context, strict=True)
-        if count > 1 and size < context
-    ]
-    if not small:
-        return []
-    return [
-        f"blocks are smaller than the context they see along {', '.join(small)}: each waits for many others, and sees "
-        "more than it decides; larger blocks are faster"
-    ]
 
 
 def _read_back(
@@ -281,7 +265,7 @@ def _read_back(
         parent=movie.parent,
         link_cost=found.link_cost,
         counts=counts,
-        notes=(*filled.notes, *_small_blocks(plan.grid)),
+        notes=(*filled.notes, *odd_sizes(plan.grid, filled.common, int(report["windows_mended"]))),
         status="optimal" if optimal else "feasible",
         objective=found.objective,
         bound=bound,

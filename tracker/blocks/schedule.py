@@ -2,6 +2,7 @@
 
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from tracker.errors import MissingExtraError, PintrackError, SolverError
 
 LOCAL_HOST = "127.0.0.1"
 _AS_TEXT = "\x01"
+_ROOM_BYTES = 1_000_000
 
 
 class BlockError(PintrackError):
@@ -71,11 +73,18 @@ def solve_blocks(
         _tell_failure(plan)
         raise SolverError(
             f"the workers of the blocks ended again and again: {error}. What is done is kept: `track run --resume` "
-            f"goes on. Logs are in {plan.folder}"
+            f"goes on. Logs are in {plan.folder}{full_disk(plan.folder)}"
         ) from error
     finally:
         logs.set_log_basedir(before)
     _tell_failure(plan)
+
+
+def full_disk(folder: Path) -> str:
+    """A sentence where workers may have had no room to say why they ended."""
+    if shutil.disk_usage(folder).free > _ROOM_BYTES:
+        return ""
+    return f". The disk of {folder} is full: free some space first"
 
 
 def _tell_failure(plan: Plan) -> None:

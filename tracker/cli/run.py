@@ -79,9 +79,17 @@ def run(
         loaded = _with_output(loaded, result)
     if pins:
         loaded = with_pins(loaded, pins)
+    written = loaded.path(loaded.output.path)
     with progress(quiet or as_json) as say:
-        done = run_pipeline(loaded, overwrite=overwrite, plot=plot, explained=explained, resume=resume, progress=say)
-        written = loaded.path(loaded.output.path)
+        try:
+            done = run_pipeline(
+                loaded, overwrite=overwrite, plot=plot, explained=explained, resume=resume, progress=say
+            )
+        except KeyboardInterrupt as error:
+            if loaded.store is None and loaded.blocks is None:
+                raise
+            tell("error:", "interrupted; what is done is in the store, and --resume goes on from there", "bold red")
+            raise typer.Exit(1) from error
         if report:
             from tracker.report.source import Compared, open_result
             from tracker.report.write import write_report

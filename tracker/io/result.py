@@ -15,7 +15,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ from tracker.io.movie import Movie
 from tracker.io.tracks_csv import detection_ids, write_tracks_csv
 from tracker.io.write_ctc import write_ctc
 from tracker.io.write_geff import write_geff
+from tracker.io.write_zarr import LEVEL, write_zarr
 from tracker.lineage import Lineage
 
 # What is made of a result later, and tells of that one alone: it is not carried over into the next.
@@ -100,9 +101,12 @@ def write_result(
     report: Mapping[str, Any] | Callable[[], Mapping[str, Any]],
     metrics: Mapping[str, Any] | None,
     overwrite: bool,
+    masks_as: Literal["ctc", "zarr"] = "ctc",
     extra_files: Mapping[str, Callable[[Path], None]] = MappingProxyType({}),
 ) -> None:
-    """Write tracks.geff, tracks.csv, ctc (with masks), run.json, metrics.json (if given) and the extra files.
+    """Write tracks.geff, tracks.csv, tracked masks, run.json, metrics.json (if given) and the extra files.
+
+    masks_as: with masks, the folder ctc, or masks.zarr.
 
     report: what run.json holds, or a function that says so once all else is written. A key `files` is added, naming
         all that was written; NaN and infinity become null.
@@ -127,10 +131,12 @@ def write_result(
             tables.detection_columns,
             tables.link_columns,
             ids=ids,
-            masks_folder=None if masks is None else "../ctc",
+            masks_place=None if masks is None else {"ctc": "../ctc", "zarr": f"../masks.zarr/{LEVEL}"}[masks_as],
         )
-        if masks is not None:
+        if masks is not None and masks_as == "ctc":
             write_ctc(new / "ctc", lineage, masks)
+        if masks is not None and masks_as == "zarr":
+            write_zarr(new / "masks.zarr", lineage, masks)
         if metrics is not None:
             write_json(new / "metrics.json", metrics)
         for name, write in extra_files.items():

@@ -7,8 +7,8 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from tracker.errors import MovieError
 from tracker.io.movie import Movie
+from tracker.io.tracked_masks import tracked_masks
 from tracker.lineage import Lineage, ctc_labels
 
 _log = logging.getLogger(__name__)
@@ -50,16 +50,7 @@ def write_ctc(folder: Path, lineage: Lineage, masks: Movie) -> None:
         )
     folder.mkdir(parents=True)
     digits = max(3, len(str(int(found.frames.max(initial=0)))))
-    starts = found.starts
-    for step, frame in enumerate(found.frames.tolist()):
-        rows = slice(starts[step], starts[step + 1])
-        image, seen = relabel(masks.read(frame), found.label[rows], label[rows].astype(dtype))
-        lost = np.flatnonzero(~seen & lineage.selected[rows])
-        if len(lost):
-            raise MovieError(
-                f"{masks.name} must hold every tracked detection; missing now: {found.names(lost + starts[step])} "
-                "(frame:label). Were the masks changed during the run? Run again"
-            )
+    for frame, image in tracked_masks(lineage, masks, dtype):
         tifffile.imwrite(folder / f"mask{frame:0{digits}d}.tif", image, photometric="minisblack", compression="zlib")
     table = track_table(lineage, label)
     lines = [f"{a} {b} {c} {d}\n" for a, b, c, d in table.tolist()]
@@ -75,22 +66,3 @@ def track_table(lineage: Lineage, label: NDArray[np.int64]) -> NDArray[np.int64]
     parent_label = np.where(parent >= 0, label[np.maximum(parent, 0)], 0)
     frame = lineage.detections.frame[rows]
     return np.column_stack([number, frame[first], frame[last], parent_label])
-
-
-def relabel(
-    image: NDArray[np.generic], labels: NDArray[np.int64], values: NDArray[np.generic]
-) -> tuple[NDArray[np.generic], NDArray[np.bool_]]:
-    """Replace `labels` (K, increasing) in `image` by `values` (K), everything else by 0.
-
-    Returns the new image, of the dtype of `values`, and (K,) bool: which labels were seen.
-    """
-    result = np.zeros(image.shape, values.dtype)
-    if not len(labels):
-        return result, np.zeros(0, np.bool_)
-    inside = image != 0
-    pixels = image[inside].astype(np.int64)
-    # Labels may be huge, so they are found by bisection rather than through a table as long as the largest label.
-    place = np.minimum(np.searchsorted(labels, pixels), len(labels) - 1)
-    known = labels[place] == pixels
-    result[inside] = np.where(known, values[place], 0)
-    return result, np.bincount(place[known], minlength=len(labels)) > 0

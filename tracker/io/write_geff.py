@@ -10,19 +10,12 @@ from numpy.typing import NDArray
 
 from tracker import __version__
 from tracker.io.geff_extra import about_detections
+from tracker.io.units import ome_unit
 from tracker.lineage import Lineage, ctc_labels, lineage_ids
 
 if TYPE_CHECKING:
     from geff._typing import PropDictNpArray
     from zarr.abc.buffer import Buffer
-
-# How people write the units for which geff, like OME-Zarr, has one name.
-_UNIT_NAMES = {
-    **dict.fromkeys(("px", "pixels"), "pixel"),
-    **dict.fromkeys(("um", "µm", "μm", "micron", "microns", "micrometers", "micrometre"), "micrometer"),
-    **dict.fromkeys(("nm", "nanometers", "nanometre"), "nanometer"),
-    **dict.fromkeys(("mm", "millimeters", "millimetre"), "millimeter"),
-}
 
 
 def write_geff(
@@ -32,14 +25,14 @@ def write_geff(
     link_columns: Mapping[str, NDArray[np.float64]],
     *,
     ids: NDArray[np.int64],
-    masks_folder: str | None = None,
+    masks_place: str | None = None,
 ) -> None:
     """Write the selected detections as nodes and the links as edges (parent, child).
 
-    ids: (N,) node ids, not negative.   masks_folder: the CTC masks, relative to `path`; None when there are none.
+    ids: (N,) node ids, not negative.   masks_place: the tracked masks, relative to `path`; None when there are none.
     Node properties: the axes t, [z,] y, x (frames; positions in the unit of the detections), `label`, `track_id`
     (declared as tracklet: it may skip frames), `lineage_id` (declared as lineage), with masks `ctc_label`, the label
-    in the CTC masks, and the `detection_columns` (N,). Edge properties: the `link_columns` (L,).
+    in those masks, and the `detection_columns` (N,). Edge properties: the `link_columns` (L,).
     A value that is NaN or infinite (no alternative) is written as missing. What a geff has no place for, pixel size,
     unit as it was written, frames without detections, stands in `extra` (`tracker.io.geff_extra`).
     """
@@ -54,11 +47,11 @@ def write_geff(
     node_props["label"] = _whole(found.label[rows])
     node_props["track_id"] = _whole(lineage.track_id[rows])
     node_props["lineage_id"] = _whole(lineage_ids(lineage)[rows])
-    if masks_folder is not None:
+    if masks_place is not None:
         node_props["ctc_label"] = _whole(ctc_labels(lineage)[rows])
     node_props |= {name: _measured(column[rows]) for name, column in detection_columns.items()}
     edge_props = {name: _measured(column) for name, column in link_columns.items()}
-    unit = _UNIT_NAMES.get(found.unit, found.unit)
+    unit = ome_unit(found.unit)
     description: dict[str, Any] = {
         "directed": True,
         "axes": [
@@ -73,8 +66,8 @@ def write_geff(
     }
     if "z" in axes:
         description["display_hints"]["display_depth"] = "z"
-    if masks_folder is not None:
-        description["related_objects"] = [{"type": "labels", "path": masks_folder, "node_prop": "ctc_label"}]
+    if masks_place is not None:
+        description["related_objects"] = [{"type": "labels", "path": masks_place, "node_prop": "ctc_label"}]
     node_ids = ids.astype(np.uint64)
     with warnings.catch_warnings():
         # A unit that geff does not know is allowed, and the user's own choice.

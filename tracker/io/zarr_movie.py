@@ -26,7 +26,7 @@ def is_zarr(path: Path) -> bool:
 
 
 class ZarrMovie:
-    """A zarr array read frame by frame, frames 0..T-1.
+    """A zarr array read frame by frame, frames 0..T-1, or those of them that we kept (see `write_zarr`).
 
     The axes are those of the OME-Zarr metadata (0.4, 0.5) or the array's dimension names; an array without either is
     (t, y, x), (t, z, y, x) or (t, c, z, y, x).
@@ -48,12 +48,13 @@ class ZarrMovie:
             raise MovieError(f"{self.name} has {array.ndim} axes, but its metadata names {len(letters)} ({letters})")
         self._axes = make_axes(letters, array.shape, channel=channel, kind=kind, where=self.name)
         self._array = array
-        self.frames = np.arange(self._axes.n_frames, dtype=np.int64)
+        kept = node.attrs.get("pintrack", {}).get("frames") if isinstance(node, zarr.Group) else None
+        self.frames = np.array(range(self._axes.n_frames) if kept is None else kept, dtype=np.int64)
         self.shape, self.dtype = self._axes.shape, array.dtype.newbyteorder("=")
 
     def read(self, frame: int) -> NDArray[np.generic]:
         """Pixels of one frame, see `Movie`."""
-        if not 0 <= frame < len(self.frames):
+        if not 0 <= frame < self._axes.n_frames:
             raise MovieError(f"{self.name} has no frame {frame}")
         with _readable(self._path, self._kind, f"frame {frame} of "):
             pixels = np.asarray(self._array[self._axes.index(int(frame))])

@@ -162,7 +162,7 @@ def _said(source: Source, n_shown: int, thinning: int, pictures: Pictures | None
             "errors first, then those with the least certain decisions. The numbers above and the histogram are of all."
         )
     if thinning == 0 and source.masks is not None:
-        said.append("To keep the file small cells are disks; their masks are in the folder ctc.")
+        said.append("To keep the file small cells are disks; their masks are in the result's folder.")
     elif thinning > 1:
         said.append(f"To keep the file small outlines have one of {thinning} of their points.")
     if pictures is not None and pictures.scale < 1:

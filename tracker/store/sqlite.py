@@ -149,9 +149,10 @@ def create(place: Place, header: Header, *, overwrite: bool) -> SqliteStore:
         with _file_lock(place):
             if path.exists():
                 _read_mark(place, _connect(place, write=False))  # never replace what is not ours
-            elif metadata_of(path).exists():
+            elif metadata_of(path).exists() and not overwrite:
                 raise StoreError(
-                    f"{metadata_of(path)} describes another database. Remove it, or name another store.url"
+                    f"{metadata_of(path)} describes a database that is not there. Name another with store.url, or "
+                    "replace it with --overwrite"
                 )
             work = Path(tempfile.mkdtemp(prefix=f".{path.name}.partial-", dir=path.parent))
             try:

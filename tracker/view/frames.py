@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from tracker.detections import Detections
 from tracker.errors import MovieError
 from tracker.io.movie import Movie
-from tracker.io.write_ctc import relabel
+from tracker.io.tracked_masks import relabel
 from tracker.mask_match import other_masks
 from tracker.reading import pair_frames
 

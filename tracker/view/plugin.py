@@ -1,6 +1,7 @@
 """What napari asks of a plugin: reading lineages from disk, and writing them. Registered in napari.yaml."""
 
 import os
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -168,11 +169,14 @@ def _write_whole(place: Path, write: Callable[[Path], None]) -> None:
     if place.exists():
         raise OutputError(f"{place} exists already. Name another place")
     part = place.with_name(f".{place.name}.partial")
+    shutil.rmtree(part, ignore_errors=True)  # of a napari that was killed
     try:
         write(part)
         os.replace(part, place)
     except OSError as error:
         raise OutputError(f"{place} cannot be written: {error.strerror or error}") from error
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def _unit_of(attributes: dict[str, Any]) -> str:

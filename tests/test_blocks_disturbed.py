@@ -1,0 +1,108 @@
+"""Runs in blocks on a disk that fills up, and beside a clock that goes backwards."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from command_line import track
+from kills import environment, tables, track_command
+from test_blocks_run import write_config
+
+FILL = """
+import os, pathlib, subprocess, sys
+full = pathlib.Path(sys.argv[1]) / "filler"
+if not full.exists():
+    with full.open("wb", buffering=0) as file:
+        for size in (65536, 4096, 1):
+            try:
+                while True:
+                    file.write(bytes(size))
+            except OSError:
+                pass
+sys.exit(subprocess.run(sys.argv[2], shell=True).returncode)
+"""
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A disk of eight megabytes, where we may make one."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    made = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(place)], capture_output=True, text=True, check=False
+    )
+    if made.returncode:
+        pytest.skip(f"no small disk can be made here: {made.stderr.strip()}")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a small disk is made by mount of Linux")
+@pytest.mark.parametrize("all_of_it", [False, True], ids=["the store's disk", "the result's disk, too"])
+def test_a_disk_that_fills_up_in_the_middle_of_blocks(all_of_it, small_disk, tmp_path, capsys):
+    config = write_config(tmp_path)
+    assert track("run", config, "--output", tmp_path / "calm", "--quiet") == 0
+    script = tmp_path / "fill.py"
+    script.write_text(FILL)
+    launch = f"{sys.executable} {script} {small_disk} '{{command}}'"
+    result = (small_disk if all_of_it else tmp_path) / "result"
+    options = (
+        "--quiet", "--output", result, "--set", "blocks.workers=1",
+        "--set", f"store.url=sqlite:///{small_disk}/cells.db",
+    )  # fmt: skip
+    code = track("run", config, *options, "--set", f'blocks.launcher="{launch}"')
+    error = capsys.readouterr().err
+    assert code == (2 if all_of_it else 1), error
+    assert "is full" in error
+    assert "--resume" in error
+    assert not result.exists()
+    (small_disk / "filler").unlink()
+    assert track("run", config, *options, "--resume") == 0
+    assert tables(result) == tables(tmp_path / "calm")
+
+
+def test_ctrl_c_leaves_what_is_done(tmp_path, capsys):
+    config = write_config(tmp_path)
+    assert track("run", config, "--output", tmp_path / "calm", "--quiet") == 0
+    with pytest.MonkeyPatch.context() as broken:
+        broken.setattr("tracker.blocks.run.mend_movie", interrupt)
+        assert track("run", config, "--quiet") == 1
+    assert (
+        capsys.readouterr().err == "error: interrupted; what is done is in the store, and --resume goes on from there\n"
+    )
+    assert not (tmp_path / "result").exists()
+    assert track("run", config, "--quiet", "--resume") == 0
+    assert tables(tmp_path / "result") == tables(tmp_path / "calm")
+
+
+def interrupt(*_, **__):
+    raise KeyboardInterrupt
+
+
+BACKWARDS = """
+import itertools, os, time
+_start, _calls = time.time(), itertools.count()
+time.time = lambda: _start - 60.0 * next(_calls)
+time.time_ns = lambda: int(time.time() * 1e9)
+open(os.environ["CLOCKS"], "a").write("one more\\n")
+"""
+
+
+def test_a_clock_that_goes_backwards_changes_nothing(tmp_path):
+    config = write_config(tmp_path)
+    assert track("run", config, "--output", tmp_path / "calm", "--quiet") == 0
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "sitecustomize.py").write_text(BACKWARDS)
+    paths = [str(tmp_path / "site"), environment()["PYTHONPATH"]]
+    done = subprocess.run(
+        track_command("run", config, "--quiet"),
+        env={**environment(), "PYTHONPATH": os.pathsep.join(paths), "CLOCKS": str(tmp_path / "clocks")},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert tables(tmp_path / "result") == tables(tmp_path / "calm")
+    assert "one more" in (tmp_path / "clocks").read_text()
