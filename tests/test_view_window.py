@@ -1,65 +1,18 @@
 """The viewer, driven by real key and mouse events on a real (virtual) screen."""
 
-import shutil
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-import tifffile
 from session_cases import links_of
-from viewer_cases import NAPARI_WARNS, Hands, screen, write_cells
+from viewer_cases import NAPARI_WARNS, write_cells
 
-from tracker.errors import InputError, OutputError
-from tracker.load_result import load_result
 from tracker.pin_table import PinRow, meaning
 from tracker.pins import read_pin_rows
 from tracker.view.proofreading import Proofreading
 
 pytestmark = NAPARI_WARNS
-FAILED: list[Any] = []  # errors that left a key or a timer
-
-
-@pytest.fixture(scope="module")
-def viewer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with pytest.MonkeyPatch.context() as patch, screen(tmp_path_factory.mktemp("napari") / "settings.yaml"):
-        from napari import Viewer
-
-        patch.setattr(sys, "excepthook", lambda *error: FAILED.append(error))  # or Qt ends the program
-        made = Viewer(show=False)
-        made.window.resize(1200, 800)
-        yield made
-        made.close()
-
-
-@pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return write_cells(tmp_path_factory.mktemp("movie"))
-
-
-@pytest.fixture
-def opening(viewer: Any, config: Any) -> Iterator[Any]:
-    """Opens a window; all are closed, and the viewer emptied, when the test is over."""
-    from tracker.view.application import make_window
-
-    windows = []
-
-    def open_window(pins: Path, wanted: Any = config) -> Hands:
-        for window in windows:
-            window.close()
-        viewer.layers.clear()
-        window = make_window(Proofreading(wanted, pins), title="test", viewer=viewer)
-        windows.append(window)
-        viewer.window._qt_window.show()
-        return Hands(window)
-
-    yield open_window
-    assert not FAILED
-    for window in windows:
-        window.close()
-    viewer.layers.clear()
 
 
 def shown_links(window: Any) -> set[tuple[int, int, int]]:
@@ -232,97 +185,6 @@ def test_the_tree_shows_the_lineage_and_is_clicked(opening: Any, tmp_path: Path)
     assert opened.selection == branch.rows[-1]
 
 
-def test_napari_saves_the_tracks_as_they_are(opening: Any, tmp_path: Path, config: Any) -> None:
-    data = config.data.model_copy(update={"every": 2, "scale": (0.5, 0.25), "unit": "um"})
-    hands = opening(tmp_path / "pins.csv", config.model_copy(update={"data": data}))
-    window, opened = hands.window, hands.window.opened
-    (written,) = window.stack.tracks.save(str(tmp_path / "mine.geff"), plugin="pintrack")
-    again, lineage = load_result(written).lineage, opened.lineage
-    assert again.detections.frames.tolist() == [0, 2, 4]
-    assert again.detections.scale.tolist() == [0.5, 0.25]
-    assert again.detections.unit == "um"
-
-    def places(one: Any) -> Any:
-        found = one.detections
-        named = [(int(t), *place) for t, place in zip(found.frame, found.position.tolist(), strict=True)]
-        return {tuple(named[row] for row in link) for link in one.links}, len(one.divisions)
-
-    assert places(again) == places(lineage)
-    window.viewer.layers.selection = {window.stack.cells, window.stack.tracks}
-    (folder,) = window.viewer.layers.save(str(tmp_path / "mine_RES"), selected=True, plugin="pintrack")
-    masks = load_result(folder)
-    assert masks.masks.frames.tolist() == [0, 2, 4]
-    assert len(masks.lineage.divisions) == len(lineage.divisions)
-    with pytest.raises(InputError, match="save the layer 'tracks'"):
-        window.stack.forks.save(str(tmp_path / "forks.geff"), plugin="pintrack")
-
-
-def test_images_that_count_from_one_lie_below_their_masks(opening: Any, tmp_path: Path, config: Any) -> None:
-    """`track run` pairs them by order, where the numbers differ."""
-    (tmp_path / "images").mkdir()
-    paths = sorted(Path(config.data.images).glob("*.tif"))
-    for number, path in enumerate(paths, start=1):
-        shutil.copy(path, tmp_path / "images" / f"t{number:03}.tif")
-    data = config.data.model_copy(update={"images": str(tmp_path / "images")})
-    window = opening(tmp_path / "pins.csv", config.model_copy(update={"data": data})).window
-    for step in (0, len(paths) - 1):
-        assert np.array_equal(window.viewer.layers["image"].data[step], tifffile.imread(paths[step]))
-
-
-def test_a_window_that_was_left_acts_no_more(opening: Any, viewer: Any, tmp_path: Path) -> None:
-    hands = opening(tmp_path / "pins.csv")
-    window, opened = hands.window, hands.window.opened
-    hands.press("N", "1")
-    window.close()
-    journal = opened.file.journal.read_bytes()
-    hands.press("U", "N", "F", "S")
-    assert len(opened.pins) == 1
-    assert opened.file.journal.read_bytes() == journal
-    window.leave()
-    assert not viewer.layers
-    assert "pintrack" not in viewer.window.dock_widgets
-
-
-def test_the_plugin_opens_a_config_in_place_of_the_one_before(viewer: Any, config: Any, tmp_path: Path) -> None:
-    from tracker.view.plugin_widget import OpenConfig
-
-    viewer.layers.clear()
-    viewer.window._qt_window.show()
-    place, widget = tmp_path / "config.toml", OpenConfig(viewer)
-    place.write_text(f'[data]\nsegmentation = "{config.data.segmentation}"\n[costs]\npreset = "attrackt"\n')
-    widget.open(place)
-    assert widget.message.text() == "config.toml is open; pins go to config_pins.csv"
-    names = [layer.name for layer in viewer.layers]
-    widget.open(place)  # the same pins again: the first window let them go
-    assert [layer.name for layer in viewer.layers] == names
-    place.write_text("[data]\nsegmentation = 'nowhere'\n")
-    widget.open(place)
-    assert "nowhere" in widget.message.text()
-    assert not viewer.layers
-
-
-def test_pins_that_cannot_be_saved_at_the_end_are_said_and_kept(
-    opening: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    from tracker.view import application
-
-    hands = opening(tmp_path / "pins.csv")
-    opened = hands.window.opened
-    hands.press("N", "1")
-
-    def full(*given: object, **named: object) -> None:
-        raise OutputError("pins.csv cannot be written: no space left on device")
-
-    monkeypatch.setattr("tracker.view.pin_file.write_pins", full)
-    monkeypatch.setattr(application.napari, "run", lambda: None)
-    with pytest.raises(OutputError, match=r"no space left .*\.pins\.csv\.journal keeps the changes for the next"):
-        application.show_until_closed(hands.window)
-    monkeypatch.undo()
-    again = opening(tmp_path / "pins.csv").window.opened
-    assert again.file.recovered
-    assert again.pins == opened.pins != []
-
-
 def test_volumes(opening: Any, tmp_path: Path) -> None:
     config = write_cells(tmp_path / "volume", volume=True)
     hands = opening(tmp_path / "pins.csv", config)
@@ -343,8 +205,8 @@ def test_volumes(opening: Any, tmp_path: Path) -> None:
     window.viewer.dims.ndisplay = 2
 
 
-def test_pins_of_others_are_listed_apart(opening: Any, tmp_path: Path, config: Any) -> None:
-    probe = Proofreading(config, tmp_path / "probe.csv")
+def test_pins_of_others_are_listed_apart(opening: Any, tmp_path: Path, cells: Any) -> None:
+    probe = Proofreading(cells, tmp_path / "probe.csv")
     (mother, child) = probe.lineage.links[0].tolist()
     keys = tuple(
         (int(probe.session.inputs.detections.frame[row]), int(probe.session.inputs.detections.label[row]))
@@ -354,8 +216,8 @@ def test_pins_of_others_are_listed_apart(opening: Any, tmp_path: Path, config: A
     from tracker.pins import write_pins
 
     write_pins(tmp_path / "fixed.csv", [PinRow("link", keys, True)])
-    annotations = config.annotations.model_copy(update={"pins": (str(tmp_path / "fixed.csv"),)})
-    hands = opening(tmp_path / "pins.csv", config.model_copy(update={"annotations": annotations}))
+    annotations = cells.annotations.model_copy(update={"pins": (str(tmp_path / "fixed.csv"),)})
+    hands = opening(tmp_path / "pins.csv", cells.model_copy(update={"annotations": annotations}))
     panel = hands.window.panel
     assert panel.pins.count() == 1
     assert "of another file" in panel.pins.item(0).text()

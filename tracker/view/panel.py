@@ -39,8 +39,8 @@ class Panel(QWidget):
         """Empty until `show_all`."""
         super().__init__()
         self._window = window
-        self.head, self.message, self.file = QLabel(), QLabel(), QLabel()
-        for label in (self.head, self.message, self.file):
+        self.time, self.head, self.message, self.file = QLabel(), QLabel(), QLabel(), QLabel()
+        for label in (self.time, self.head, self.message, self.file):
             label.setWordWrap(True)
             label.setTextFormat(Qt.TextFormat.PlainText)
         self.ways, self.pins, self.conflicts = _list(), _list(), _list()
@@ -61,9 +61,9 @@ class Panel(QWidget):
         ):
             self.tabs.addTab(_column(parts), name)
         column = QVBoxLayout(self)
-        for part in (self.head, self.ways, self.message, self.tabs, self.file, self.save):
+        for part in (self.time, self.head, self.ways, self.message, self.tabs, self.file, self.save):
             column.addWidget(part)
-        column.setStretch(3, 1)
+        column.setStretchFactor(self.tabs, 1)
         self.setMinimumWidth(330)
 
     def say(self, message: str, *, bad: bool = False) -> None:
@@ -141,8 +141,10 @@ class Panel(QWidget):
         self.file.setText(f"{file.path.name}: " + ("changes are kept, not saved yet" if file.unsaved else "saved"))
 
     def show_time(self) -> None:
-        """Which frame is shown."""
-        self.tree.show_step(int(self._window.viewer.dims.current_step[0]))
+        """Which frame is shown: napari's slider counts frames that were kept, names of cells have the movie's own t."""
+        step, frames = int(self._window.viewer.dims.current_step[0]), self._window.opened.lineage.detections.frames
+        self.time.setText(f"t = {frames[step]} (frame {step + 1} of {len(frames)})")
+        self.tree.show_step(step)
 
     def _highlight(self, item: QListWidgetItem) -> None:
         self._window.opened.highlight = int(item.data(Qt.ItemDataRole.UserRole))
