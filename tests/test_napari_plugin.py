@@ -1,12 +1,14 @@
 """The napari plugin: its manifest, and what it reads and writes, without a window."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 from command_line import track, write_walk
+from memory_movie import MemoryMovie
 from viewer_cases import NAPARI_WARNS
 
 import tracker
@@ -15,6 +17,7 @@ from tracker.errors import InputError, MovieError, OutputError
 from tracker.lineage import Lineage, make_lineage
 from tracker.load_result import LoadedResult, load_result
 from tracker.track_colours import track_colours
+from tracker.view.frames import LazyFrames, contrast_of, image_frames
 from tracker.view.layers import forks_metadata, tracks_layer, tracks_metadata
 from tracker.view.plugin import get_reader, layers_of, lineage_of_tracks, write_masks_and_tracks, write_tracks
 
@@ -83,6 +86,17 @@ def test_masks_that_are_not_those_of_the_tracks(result: Path, tmp_path: Path) ->
         assert np.unique(masks[0]).tolist() == [0, 1, 2]
         with pytest.warns(UserWarning, match=said.format(1) + " and with 9"):
             assert np.unique(masks[1]).tolist() == [0, 1]
+
+
+def test_points_may_lack_an_image() -> None:
+    images = MemoryMovie({3: np.full((4, 5), 7, np.uint16), 5: np.full((4, 5), 9, np.uint16)})
+    detections = dividing(2).detections
+    detections = replace(detections, frame=np.array([3, 3, 4, 4, 5]), frames=np.array([3, 4, 5]))
+    frames = LazyFrames(images, image_frames(images, None, detections))
+    assert [np.unique(frames[step]).tolist() for step in range(3)] == [[7], [0], [9]]
+    assert frames.pictured.tolist() == [0, 2]
+    low, high = contrast_of(frames)
+    assert (low, high) == (7, 9)  # what is not there is not the darkest
 
 
 def test_leaves_other_files_alone(tmp_path: Path) -> None:
