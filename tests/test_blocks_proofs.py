@@ -77,3 +77,5 @@ def test_links_of_a_pair_that_a_region_halves_are_found(tmp_path):
 
     assert halved(0, 3) == set()
     assert halved(2, 3) == {(0, 3)}  # sees 3 and its parents 0 and 2, not the link from 0 to 2
+    forbidden = Forbidden(np.array([[1, 2, 3]]))  # where 1 and 3 are not joined by a candidate
+    assert halved(0, 3) == set()

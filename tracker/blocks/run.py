@@ -278,7 +278,7 @@ def _read_back(
         parent=movie.parent,
         link_cost=found.link_cost,
         counts=counts,
-        notes=(*filled.notes, *odd_sizes(plan.grid, filled.common, int(report["windows_mended"]))),
+        notes=(*filled.notes, *odd_sizes(plan.grid, filled.common, int(str(report["windows_mended"])))),
         status="optimal" if optimal else "feasible",
         objective=found.objective,
         bound=bound,

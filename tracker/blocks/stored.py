@@ -86,15 +86,15 @@ def half_paired(found: Found, problem: TrackingProblem, forbidden: Forbidden) ->
     flags = np.zeros(len(problem.links), bool)
     if not len(forbidden.pairs) or not problem.split:
         return flags
-    ends = np.stack([forbidden.pairs[:, :2], forbidden.pairs[:, [0, 2]]], axis=1)  # (P, 2, 2)
-    known = np.isin(ends, found.id).all(axis=2)
-    place = np.full(known.shape, -1, np.int64)
-    for one in (0, 1):
-        rows = np.flatnonzero(known[:, one])
-        own = np.searchsorted(found.id, ends[rows, one])
-        place[rows, one] = find_links(problem.links, own[:, [0, 1, 1]])[:, 0]
+    place = np.full((len(forbidden.pairs), 2), -1, np.int64)
+    outside = np.ones(place.shape, bool)  # such a link might be a candidate, and not be here
+    for which, ends in enumerate((forbidden.pairs[:, :2], forbidden.pairs[:, [0, 2]])):
+        rows = np.flatnonzero(np.isin(ends, found.id).all(axis=1))
+        own = np.searchsorted(found.id, ends[rows])
+        place[rows, which] = find_links(problem.links, own[:, [0, 1, 1]])[:, 0]
+        outside[rows, which] = ~found.inside[own].any(axis=1)
     here = place >= 0
-    flags[place[here & ~here[:, ::-1]]] = True
+    flags[place[here & (~here & outside)[:, ::-1]]] = True
     return flags
 
 
