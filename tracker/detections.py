@@ -103,8 +103,8 @@ class Detections:
         found = np.minimum(np.searchsorted(own, wanted), len(own) - 1)
         return np.where(known & (own[found] == wanted), found, -1)
 
-    def part(self, rows: NDArray[np.int64]) -> "Detections":
-        """The detections of increasing rows, with all frames of the movie."""
+    def part(self, rows: NDArray[np.int64] | slice) -> "Detections":
+        """The detections of increasing rows, of the same movie: all frames stay."""
         return replace(
             self,
             frame=self.frame[rows],
