@@ -84,9 +84,10 @@ def test_blocks_are_the_tables(role, workers, capsys):
     assert not list(Path().glob("result.*.npz"))
 
 
-def test_an_interrupted_embedding_goes_on_and_a_run_uses_it(asked):
+def test_an_interrupted_embedding_goes_on_and_a_run_uses_it(asked, capsys):
     asked.left = 2
-    assert track("embed", "tap", "run.toml", "--store", "-q", *SMALL) != 0
+    assert track("embed", "tap", "run.toml", "--store", "-q", *SMALL) == 1
+    assert "result.arrays, and the same command goes on from there" in "".join(capsys.readouterr().err.splitlines())
     arrays = stored("division_scores")
     assert arrays.done() == {0, 1}
     assert stored("embeddings").done() == {0, 1, 2}

@@ -42,9 +42,9 @@ class Picture:
 
 @dataclass(frozen=True)
 class Made:
-    """path: of the table.   kind: what its rows are.   rows: how many.
+    """path: of the table, with [store] of the folder of the arrays.   kind: what its rows are.   rows: how many.
 
-    scores: of the table of division scores, where the method makes one, too.   scored_by: how they were made.
+    scores: the same for division scores, where the method makes them, too.   scored_by: how they were made.
     """
 
     path: Path
@@ -64,7 +64,7 @@ def embed_movie(
     overwrite: bool = False,
     progress: Progress = lambda stage: None,
 ) -> Made:
-    """Write the table of a method for the movie of a config.
+    """Write the table of a method for the movie of a config; with [store] the arrays, block by block.
 
     model: folder; default the one the config names, for tap also that of [division_scores].
     table: where to; default where `track run` looks for it.
