@@ -16,7 +16,7 @@ pytest.importorskip("funlib.persistence", reason="stores need the extra scale")
 from command_line import track  # noqa: E402
 from funlib.geometry import Roi  # noqa: E402
 from funlib.persistence import open_ds  # noqa: E402
-from learning_files import ASSOCIATIONS, EMBEDDINGS, METHODS, setting, stored, trained_cells  # noqa: E402
+from learning_files import ASSOCIATIONS, METHODS, setting, stored, trained_cells  # noqa: E402
 
 from embeddings.inference import link_scores  # noqa: E402
 from embeddings.table import Associations, NodeEmbeddings  # noqa: E402
@@ -86,18 +86,17 @@ def test_scores_in_blocks_are_those_at_once_and_done_blocks_are_not_redone(monke
 
 
 def test_several_processes_give_the_same(capfd):
-    Path("config.toml").write_text(Path("config.toml").read_text() + EMBEDDINGS + ASSOCIATIONS)
+    """Of vectors: test_tap_in_blocks.py."""
+    Path("config.toml").write_text(Path("config.toml").read_text() + ASSOCIATIONS)
+    assert track("embed", "attrackt", "config.toml", "--store", *SMALL) == 0
+    arrays = stored("associations")
+    alone = [arrays.read_scores(block) for block in range(3)]
     two = setting("store.workers", 2)
-    for method, kind in [("autoencoder", "embeddings"), ("attrackt", "associations")]:
-        assert track("embed", method, "config.toml", "--store", *SMALL) == 0
-        arrays = stored(kind)
-        read = arrays.read_vectors if kind == "embeddings" else arrays.read_scores
-        alone = [read(block) for block in range(3)]
-        assert track("embed", method, "config.toml", "--store", "--overwrite", *SMALL, *two) == 0
-        for block, (ids, values) in enumerate(alone):
-            now = read(block)
-            np.testing.assert_array_equal(now[0], ids)
-            np.testing.assert_allclose(now[1], values, rtol=1e-4, atol=1e-5)
+    assert track("embed", "attrackt", "config.toml", "--store", "--overwrite", *SMALL, *two) == 0
+    for block, (links, score) in enumerate(alone):
+        now = arrays.read_scores(block)
+        np.testing.assert_array_equal(now[0], links)
+        np.testing.assert_allclose(now[1], score, atol=1e-6)
 
 
 @pytest.mark.parametrize("change", [{"variants": 8, "competition": "both"}, {"threshold": 0.1}])

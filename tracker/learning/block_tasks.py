@@ -84,7 +84,7 @@ class MovieFiles:
     """Images and masks of a config, each process opens them itself.   name: of the movie, for messages."""
 
     images: Path | None
-    channel: int | None
+    channel: int
     masks: Path | None
     name: str
 

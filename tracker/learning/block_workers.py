@@ -3,7 +3,7 @@
 import multiprocessing
 import os
 import signal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import TypeVar
@@ -14,7 +14,9 @@ from tracker.errors import PintrackError, WorkerError
 Item = TypeVar("Item")
 
 
-def each_done(start: Callable[[], Callable[[Item], None]], items: Iterable[Item], workers: int) -> Iterator[None]:
+def each_done(
+    start: Callable[[], Callable[[Item], None]], items: Iterable[Item], workers: int
+) -> Generator[None, None, None]:
     """Do every item; yields once after each, in the order in which they are done.
 
     start: called once in each process, gives what does an item.   workers: processes; with 1 it is this one, else start
@@ -47,10 +49,10 @@ def each_done(start: Callable[[], Callable[[Item], None]], items: Iterable[Item]
 
 def _hand_out(processes: dict[Connection, BaseProcess], items: Iterator[Item]) -> Iterator[None]:
     """An item to every process that is ready, until there are none left and all are done."""
-    open_ones, busy = list(processes), set()
+    open_ones, busy = list(processes), set[Connection]()
     while open_ones:
-        for connection in wait(open_ones):
-            assert isinstance(connection, Connection)
+        ready = wait(open_ones)
+        for connection in [one for one in open_ones if one in ready]:
             try:
                 failure = connection.recv()
                 if failure is not None:

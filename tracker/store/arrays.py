@@ -69,7 +69,7 @@ class BlockArrays:
     ) -> None:
         """Scores (E,) of links (E, 2) by ids; replaces the block. Raises StoreError."""
         ends = {"axis_names": ["link", "end^"], "types": ["space", "channel"]}
-        values = {
+        values: dict[str, tuple[NDArray[Any], dict[str, Any]]] = {
             "links": (np.asarray(links, np.int64).reshape(-1, 2), ends),
             "score": (np.asarray(score, np.float32), {"axis_names": ["link"], "types": ["space"]}),
         }
