@@ -122,10 +122,12 @@ class BlockArrays:
             work.mkdir()
             try:
                 yield work
+                _to_disk(work)
                 while not _renamed(work, place):  # there is a block already, perhaps since a moment ago
                     with suppress(FileNotFoundError):
                         os.rename(place, old)
                     shutil.rmtree(old, ignore_errors=True)
+                _sync(self.folder)
             finally:
                 with suppress(OSError):
                     shutil.rmtree(work)
@@ -135,6 +137,21 @@ class BlockArrays:
             raise StoreError(
                 f"{place} cannot be written: {error.strerror or error}; the blocks before it are kept. {advice}"
             ) from error
+
+
+def _to_disk(folder: Path) -> None:
+    """Every file, so that a block that is there is whole after the power failed, too."""
+    for path in sorted(folder.rglob("*"), reverse=True):
+        _sync(path)
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _renamed(folder: Path, to: Path) -> bool:
