@@ -1,7 +1,8 @@
 """The report: how large, how long to make, and how soon a browser shows it.
 
-For the HeLa sample (TRACK_DATA), and for a simulated result of 100,000 points, whose lineage is the simulation's own:
-what is timed is the report, not the tracking. First paint and "drawn" (all is there) are the browser's own times.
+For the HeLa sample (TRACK_DATA), and for simulated results of 100,000 detections, points and masks with images, whose
+lineage is the simulation's own: what is timed is the report, not the tracking. First paint and "drawn" (all is there)
+are the browser's own times. 2 GB of temporary files.
 """
 
 import json
@@ -15,31 +16,39 @@ from selenium import webdriver
 
 from tracker.cli import main
 from tracker.config import make_config
+from tracker.io.movies import open_movie
 from tracker.io.result import ResultTables, write_result
 from tracker.report.source import open_result
 from tracker.report.write import write_report
 from tracker.run_report import about_run
 from tracker.simulate import SimulationSettings, simulate
+from tracker.simulate_files import write_movie
 
 DATA = Path(os.environ.get("TRACK_DATA", Path(__file__).parents[1] / ".." / "shared" / "data"))
 HELA = DATA / "Fluo-N2DL-HeLa-02-t00-19"
 
 
-def simulated_result(folder: Path) -> Path:
-    """A result of some 100,000 points in 100 frames, margins at random."""
+def simulated_result(folder: Path, *, masks: bool) -> Path:
+    """A result of some 100,000 detections in 100 frames of 2000 x 2000, margins at random."""
     settings = SimulationSettings(n_frames=100, shape=(2000, 2000), n_cells=520, push_rounds=0, cycle_frames=60.0)
-    lineage = simulate(settings, 1).to_lineage(from_masks=False)
+    movie, name = simulate(settings, 1), "masks" if masks else "points"
+    lineage = movie.to_lineage(from_masks=masks)
     count = len(lineage.detections)
     margin = np.random.default_rng(0).exponential(10.0, count)
-    config = make_config({"data": {"points": "cells.csv"}, "output": {"path": "many"}}, folder=folder)
+    data = {"points": "cells.csv"}
+    if masks:
+        write_movie(movie, folder / "movie")
+        data = {"images": "movie/01", "segmentation": "movie/01_SEG"}
+    config = make_config({"data": data, "output": {"path": name}}, folder=folder)
     tracks = {"selected_detections": count, "disappear": int(lineage.disappears.sum())}
     report = {
         "status": "optimal", "objective": 0.0, "bound": 0.0, "gap": 0.0, "proof": "none, simulated", "counts": tracks,
         "notes": ["The lineage is the simulation's own, its margins are random."], **about_run(config, {"total": 0.0}),
     }  # fmt: skip
     tables = ResultTables(lineage, {"margin": margin}, {})
-    write_result(folder / "many", tables, masks=None, report=report, metrics=None, overwrite=False)
-    return folder / "many"
+    seen = open_movie(folder / "movie" / "01_SEG", kind="masks") if masks else None
+    write_result(folder / name, tables, masks=seen, report=report, metrics=None, overwrite=False)
+    return folder / name
 
 
 def hela_result(folder: Path) -> Path:
@@ -77,7 +86,8 @@ def run() -> None:
     print("result               detections  makes in s      MB  first paint in s  drawn in s")
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        results = [simulated_result(folder)] + ([hela_result(folder)] if HELA.is_dir() else [])
+        results = [simulated_result(folder, masks=masks) for masks in (False, True)]
+        results += [hela_result(folder)] if HELA.is_dir() else []
         for result in results:
             start = time.perf_counter()
             source = open_result(result)

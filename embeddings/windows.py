@@ -4,7 +4,7 @@ A crop is a box along y and x; z is never cropped, for image stacks are shallow.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -61,6 +61,18 @@ class TokenMovie:
     def step_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """Step of each of the rows."""
         return np.searchsorted(self.starts, rows, side="right") - 1
+
+    def part(self, first_step: int, stop_step: int) -> "TokenMovie":
+        """Steps first_step .. stop_step - 1 alone, within the box of the whole movie; its rows count from 0."""
+        rows = slice(int(self.starts[first_step]), int(self.starts[stop_step]))
+        return replace(
+            self,
+            position_px=self.position_px[rows],
+            tokens=self.tokens[rows],
+            starts=self.starts[first_step : stop_step + 1] - rows.start,
+            tracklet=None if self.tracklet is None else self.tracklet[rows],
+            embeddings=None if self.embeddings is None else self.embeddings[rows],
+        )
 
 
 def token_movie(

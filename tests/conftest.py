@@ -4,7 +4,7 @@ import os
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -68,6 +68,41 @@ def dish(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pyte
 
     monkeypatch.chdir(segment_files(tmp_path_factory, tmp_path / "place"))
     return Path()
+
+
+@pytest.fixture(scope="session")
+def display(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """A screen, one for the whole session: Qt ends the program when its screen goes. Or the test is skipped."""
+    from viewer_cases import screen
+
+    with screen(tmp_path_factory.mktemp("napari") / "settings.yaml"):
+        yield
+
+
+@pytest.fixture(scope="module")
+def viewer(display: None) -> Iterator[Any]:
+    """A napari viewer."""
+    from viewer_cases import napari_viewer
+
+    with napari_viewer() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The config of a small movie of masks and images."""
+    from viewer_cases import write_cells
+
+    return write_cells(tmp_path_factory.mktemp("movie"))
+
+
+@pytest.fixture
+def opening(viewer: Any, cells: Any) -> Iterator[Any]:
+    """Opens windows in the viewer: on the cells, unless another config is given."""
+    from viewer_cases import windows_on
+
+    with windows_on(viewer, cells) as open_window:
+        yield open_window
 
 
 @pytest.fixture(scope="session")

@@ -177,6 +177,14 @@ def about(folder: Path | str) -> dict[str, Any]:
     return json.loads((Path(folder) / "model.json").read_text())
 
 
+def stored(kind: str) -> Any:
+    """The arrays of a kind that the only run so far has left beside `result`."""
+    from tracker.store.arrays import BlockArrays  # with zarr, which not all tests have
+
+    (folder,) = Path(f"result.arrays/{kind}").iterdir()
+    return BlockArrays(folder.parents[1], kind, folder.name)
+
+
 def setting(key: str, value: object) -> tuple[str, str]:
     """The option that overrides the config."""
     return "--set", f"{key}={json.dumps(value)}"

@@ -54,7 +54,8 @@ def test_any_partition_of_tiny_problems_gives_the_optimum_of_brute_force(model):
         seen["solved"] += 1
 
     check()
-    assert min(seen["solved"], seen["none"]) > 5, seen
+    assert seen["solved"] > 20, seen
+    assert seen["none"] > 0, seen
 
 
 def without_some_divisions(rng, sample):

@@ -7,7 +7,12 @@ import sys
 import pytest
 from command_line import track
 from kills import environment, tables, track_command
-from test_blocks_run import write_config
+from test_blocks_run import plan_of, report, write_config
+
+from tracker.blocks.seams import mend
+from tracker.blocks.work import SupersededError
+from tracker.blocks.worker import _attempt
+from tracker.store import open_store
 
 FILL = """
 import os, pathlib, subprocess, sys
@@ -78,6 +83,75 @@ def test_ctrl_c_leaves_what_is_done(tmp_path, capsys):
 
 def interrupt(*_, **__):
     raise KeyboardInterrupt
+
+
+def test_a_filling_that_was_broken_off_is_done_anew(tmp_path):
+    """Else what pins asked for that are gone would still stand in the store."""
+    config = write_config(tmp_path)
+    pins = tmp_path / "pins.csv"
+    header = "kind,t,label,t2,label2,t3,label3,value,note\n"
+    options = ("--quiet", "--pins", pins)
+    pins.write_text(header + "detection,1,16,,,,,false,\n")
+    assert track("run", config, "--output", tmp_path / "calm", *options) == 0
+    pins.write_text(header + "children,2,28,3,45,,,true,far\ndetection,1,16,,,,,false,\n")
+    with pytest.MonkeyPatch.context() as broken:
+        broken.setattr("tracker.blocks.fill.mark", interrupt)
+        assert track("run", config, *options) == 1
+    pins.write_text(header + "detection,1,16,,,,,false,\n")
+    assert track("run", config, *options, "--resume") == 0
+    assert tables(tmp_path / "result") == tables(tmp_path / "calm")
+
+
+@pytest.mark.parametrize("after", [0, 1], ids=["at once", "in the middle of a stretch"])
+def test_a_run_whose_time_was_up_is_resumed_to_the_optimum(after, tmp_path, capsys):
+    """Twice, so that one mending goes on from another."""
+    config = write_config(tmp_path, blocks="\n[blocks]\ncount = [4, 2, 2]\ncontext = [1, 0, 0]\nworkers = 1\n")
+    assert track("run", config, "--output", tmp_path / "calm", "--quiet") == 0
+    arguments, states = ("run", config, "--quiet"), []
+    for number in range(3):
+        with pytest.MonkeyPatch.context() as hurried:
+            if number < 2:
+                hurried.setattr("tracker.blocks.mending.mend", in_no_time if after else mend)
+                hurried.setattr("tracker.blocks.mending.time", Clock(after))
+            assert track(*arguments, *(["--resume", "--overwrite"] if number else [])) == 0, capsys.readouterr().err
+        states.append(report(tmp_path / "result"))
+    assert [state["status"] for state in states] == ["feasible", "feasible", "optimal"]
+    assert [state["blockwise"]["out_of_time"] for state in states] == [True, True, False]
+    assert states[0]["bound"] <= states[2]["objective"] <= states[0]["objective"]
+    assert tables(tmp_path / "result") == tables(tmp_path / "calm")
+
+
+class Clock:
+    """Time that is up after so many looks at it."""
+
+    def __init__(self, looks):
+        self.looks = looks
+
+    def perf_counter(self):
+        self.looks -= 1
+        return 0.0 if self.looks >= 0 else float("inf")
+
+
+def in_no_time(part, settings, deadline, **options):
+    return mend(part, settings, 0.0, **options)
+
+
+def test_a_worker_that_is_superseded_while_it_solves_writes_nothing(tmp_path, monkeypatch):
+    plan = plan_of(tmp_path)
+    store = open_store(plan.place)
+
+    def taken_over(*_):
+        plan.token_file.write_text("of the next run", encoding="utf-8")
+        raise SupersededError("another run")
+
+    monkeypatch.setattr("tracker.blocks.worker.solve_in_store", taken_over)
+    assert _attempt(store, plan, 0, float("inf"))[1] is False
+    assert store.blocks() == {}
+    assert not plan.stop_mark.exists()
+    monkeypatch.setattr("tracker.blocks.worker.solve_in_store", lambda *_: 1 / 0)
+    assert _attempt(store, plan, 0, float("inf"))[1] is False
+    assert store.blocks() == {}
+    store.close()
 
 
 BACKWARDS = """

@@ -99,6 +99,20 @@ def test_what_is_wrong_with_the_input(
     )
 
 
+def test_what_moved_since_the_run(
+    config: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("tracker.cli.view.require_viewer", lambda: None)
+    config.write_text(config.read_text().replace("[data]", '[data]\nimages = "movie/images"'))
+    assert track("run", "walk.toml", "--quiet") == 0
+    (config.parent / "movie" / "images").rename(config.parent / "movie" / "pictures")
+    assert track("view", "result") == 2
+    said = capsys.readouterr().err
+    assert said.startswith("error: what result was made from cannot be opened now (no images at ")
+    assert "If it moved, say where it is with --set data.images=PATH" in said
+    assert not (config.parent / ".result_pins.csv.journal").exists()
+
+
 def test_the_page_names_every_key() -> None:
     page = (ROOT / "docs" / "view.md").read_text()
     for key in KEYS:

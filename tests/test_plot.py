@@ -83,6 +83,14 @@ def test_masks_are_painted_in_their_colors_over_the_image(ndim: int) -> None:
     assert (bright[1, 0] > bright[1, 11]).all()
 
 
+def test_images_that_count_from_another_number_are_those_of_their_masks() -> None:
+    masks = MemoryMovie({0: strip(5), 1: strip(5)})
+    images = MemoryMovie({1: np.arange(36).reshape(3, 12), 2: np.arange(36)[::-1].reshape(3, 12)})
+    first, second = (plot._picture(np.empty(0, np.int64), np.empty((0, 3)), t, masks, images) for t in (0, 1))
+    assert first[0, 0, 0] < first[2, 11, 0]
+    assert second[0, 0, 0] > second[2, 11, 0]
+
+
 def test_a_constant_image_can_be_drawn() -> None:
     picture = plot._picture(np.empty(0, np.int64), np.empty((0, 3)), 0, None, MemoryMovie({0: np.full((4, 5), 7)}))
     assert np.isfinite(picture).all()

@@ -64,6 +64,34 @@ def test_a_pin_moves_the_optimum_and_undo_moves_it_back(folder: Path, tmp_path: 
     opened.close()
 
 
+def test_undo_and_redo_of_a_large_change_give_every_track_its_number(folder: Path, tmp_path: Path) -> None:
+    opened = open_cells(folder, tmp_path / "pins.csv")
+    assert len(opened.lineage.divisions)
+    seen = [opened.track.copy()]
+    for name, value in (("costs.division", 1000.0), ("costs.appear", 0.0), ("costs.division", 0.0)):
+        opened.set_number(name, value)
+        seen.append(opened.track.copy())
+    assert len({tuple(track) for track in seen}) > 2
+    for _ in range(2):
+        for wanted in seen[-2::-1]:
+            opened.undo()
+            assert opened.track.tolist() == wanted.tolist()
+        for wanted in seen[1:]:
+            opened.redo()
+            assert opened.track.tolist() == wanted.tolist()
+    opened.undo()
+    forbid_chosen(opened)
+    opened.undo()
+    assert opened.track.tolist() == seen[2].tolist()
+    opened.close()
+    again = open_cells(folder, tmp_path / "pins.csv")  # numbers begin anew, and what is done again is as it was
+    start = again.track.copy()
+    again.undo()
+    again.redo()
+    assert again.track.tolist() == start.tolist()
+    again.close()
+
+
 def test_ways_are_priced_as_re_solving_says(folder: Path, tmp_path: Path) -> None:
     """`more` of every way is what demanding it adds to the optimum; a way out is demanded as all the children."""
     opened = open_cells(folder, tmp_path / "pins.csv")

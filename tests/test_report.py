@@ -15,9 +15,10 @@ from report_cases import family_result, write_volume
 from scipy.ndimage import binary_fill_holes, label
 from skimage.draw import polygon
 
+from tracker.doubts import uncertain_rows
 from tracker.mistakes import KINDS
 from tracker.report.contours import find_contours, thin
-from tracker.report.numbers import margin_histogram, uncertain_rows
+from tracker.report.numbers import margin_histogram
 from tracker.report.pack import as_json, pack
 from tracker.report.pictures import draw_pictures
 from tracker.report.sample import chosen_rows
@@ -164,6 +165,15 @@ def test_what_does_not_fit_is_left_out_and_said(tmp_path: Path, monkeypatch: pyt
     assert set(arrays["line_row"]) <= set(range(len(arrays["x"])))
 
 
+def test_masks_in_zarr_are_shown_as_those_in_files(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert track("report", "result", "--quiet") == 0
+    _, files = content(folder / "result" / "report.html")
+    assert track("run", "config.toml", "--quiet", "--overwrite", "--set", "output.masks=zarr", "--report") == 0
+    _, image = content(folder / "result" / "report.html")
+    assert files.keys() == image.keys()
+    assert all(np.array_equal(files[name], image[name], equal_nan=True) for name in files)
+
+
 def test_volumes_are_shown_from_above_and_plane_by_plane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     write_volume(tmp_path)
@@ -198,6 +208,33 @@ def test_margins_are_counted_and_ranked(folder: Path) -> None:
     assert shown["none"] == int((lineage.detections.step < 4).sum()) - 4
     assert uncertain_rows(lineage, margin, 3).tolist() == [1, 2, 0]
     assert margin_histogram(lineage, np.full(len(margin), np.nan)) is None
+
+
+def test_a_run_says_what_else_its_least_certain_decisions_could_be(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = json.loads((folder / "result" / "run.json").read_text())
+    assert track("report", "result", "--quiet") == 0
+    _, arrays = content(folder / "result" / "report.html")
+    found = open_result(folder / "result").lineage.detections
+    assert arrays["margin"][arrays["uncertain"]].tolist() == sorted(arrays["margin"][arrays["uncertain"]].tolist())
+    assert len(run["doubts"]) > 5
+    for doubt, row, rivals in zip(run["doubts"], arrays["uncertain"], arrays["rivals"].reshape(-1, 3), strict=True):
+        assert (found.frame[row], found.label[row]) == (doubt["t"], doubt["label"])
+        assert [[found.frame[one], found.label[one]] for one in rivals if one >= 0] == doubt["others"]
+        assert row not in arrays["parent"][rivals[rivals >= 0]]
+    # The cell that divides is the dearest to link otherwise: only the one that walks by is left to it.
+    assert next(doubt for doubt in run["doubts"] if (doubt["t"], doubt["label"]) == (1, 3))["others"] == [[2, 7]]
+    change(folder / "result" / "run.json", doubts=[{"t": 1}])
+    refused(
+        capsys,
+        "the doubts in result/run.json cannot be read (KeyError('label')). Run again: `track run`",
+        "report", "result", "--overwrite",
+    )  # fmt: skip
+    del run["doubts"]  # of a version that did not write them
+    (folder / "result" / "run.json").write_text(json.dumps(run))
+    assert track("report", "result", "--quiet", "--overwrite") == 0
+    assert (content(folder / "result" / "report.html")[1]["rivals"] == -1).all()
 
 
 def test_pictures_shrink_and_thin_out_to_their_size() -> None:
@@ -261,7 +298,7 @@ def test_what_is_no_result_is_refused(folder: Path, capsys: pytest.CaptureFixtur
     shutil.rmtree(result / "ctc")
     refused(
         capsys,
-        "result is a result of masks, but its folder ctc, which holds them, is missing. Run again: `track run`",
+        "result is a result of masks, but what holds them, its ctc or masks.zarr, is missing. Run again: `track run`",
         "report", "result",
     )  # fmt: skip
 
@@ -306,6 +343,6 @@ def test_masks_of_another_result_are_refused(folder: Path, capsys: pytest.Captur
     refused(
         capsys,
         "the masks in result/ctc are not those of the tracks: frame 3 must hold the labels of its tracks, and is "
-        "without 2 and with 77. Were the masks or tracks.csv changed since? Run again: `track run`",
+        "without 2 and with 77. Were the masks or the tracks changed since? Run again: `track run`",
         "report", "result", "--no-truth",
     )  # fmt: skip

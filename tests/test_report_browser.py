@@ -8,6 +8,8 @@ import pytest
 from command_line import track
 from report_cases import DATA, Page, browser, family_result, write_volume
 
+from tracker.mistakes import KINDS
+
 HELA = DATA / "Fluo-N2DL-HeLa-02-t00-19"
 POINTS = DATA / "points" / "ascidian_Pm03.csv"
 
@@ -57,7 +59,8 @@ def test_frames_by_slider_buttons_and_keys(page: Page) -> None:
     page.driver.execute_script(
         "const s = document.getElementById('slider'); s.value = 3; s.dispatchEvent(new Event('input'))"
     )
-    assert (step(page), page.text("#badge"), page.text("#time")) == (3, "t = 3", "t = 3 (4 of 5)")
+    assert (step(page), page.text("#time")) == (3, "t = 3 (4 of 5)")
+    page.until("document.getElementById('badge').textContent === 't = 3'")  # with its picture
     page.click("#next")
     page.keys(Keys.ARROW_LEFT, Keys.ARROW_LEFT)
     assert step(page) == 2
@@ -174,6 +177,76 @@ def test_the_least_certain_decisions_are_shown_and_jump(page: Page) -> None:
     assert page.js("document.querySelectorAll('#histogram rect').length") > 2
     page.until("document.querySelector('#doubts canvas').getContext('2d').getImageData(20, 60, 1, 1).data[3] > 0")
     assert re.match(r"1\. Cell \d:\d (goes on|divides|ends)", page.text("#doubts .item"))
+
+
+# Every stroke from now on, without its colour: what a reader sees in grey.
+RECORD = """
+window.strokes = [];
+const made = CanvasRenderingContext2D.prototype;
+for (const name of ["rect", "arc", "lineTo", "stroke"]) {
+  const real = made[name];
+  made[name] = function (...given) {
+    const white = this.strokeStyle === "#ffffff" ? "white" : "", dashed = this.getLineDash().length ? "dashed" : "";
+    window.strokes.push(name === "stroke" ? name + white + dashed : name);
+    return real.apply(this, given);
+  };
+}
+"""
+
+
+def test_chosen_and_other_candidates_have_lines_of_their_own(page: Page) -> None:
+    """In the strips; without colours."""
+    if not page.js("window.strokes"):
+        page.driver.execute_script(RECORD)
+    page.keys("2")
+    assert "Dashed lines: what else it could have been linked to" in page.text("#doubt-said")
+    for place in range(3):
+        rivals = [row for row in page.js(f"[...page.arrays.rivals.slice(3 * {place}, 3 * {place} + 3)]") if row >= 0]
+        row = page.js(f"page.arrays.uncertain[{place}]")
+        children = page.js(f"[...page.facts.children.slice(2 * {row}, 2 * {row} + 2)].filter((one) => one >= 0)")
+        family = {row, *children, page.js(f"page.arrays.parent[{row}]")} - {-1}
+        assert rivals
+        assert not set(rivals) & family
+        names = page.js(
+            f"{rivals}.map((row) => `${{page.meta.frames[page.facts.step[row]]}}:${{page.arrays.label[row]}}`)"
+        )
+        assert f"or {', '.join(names)} (dashed)" in page.text(f"#doubts li:nth-child({place + 1})")
+        page.driver.execute_async_script(
+            "window.strokes.length = 0;"
+            f"document.querySelectorAll('#doubts canvas')[{place}].drawStrip().then(arguments[0])"
+        )
+        drawn = page.js("window.strokes")
+        assert (drawn.count("strokewhite"), drawn.count("strokewhitedashed")) == (len(family), len(rivals))
+
+
+def test_every_kind_of_error_has_a_mark_of_its_own(page: Page) -> None:
+    if not page.js("window.strokes"):
+        page.driver.execute_script(RECORD)
+    at, kind = page.js("[page.arrays.mistake_step[0], page.arrays.mistake_kind[0]]")
+    seen = set()
+    for number in range(page.js("page.meta.kinds.length")):
+        page.driver.execute_script(
+            f"const p = window.pintrack; p.arrays.mistake_kind[0] = {number}; p.goTo({at}); window.strokes.length = 0;"
+            "p.choose(-1);"
+        )
+        page.driver.execute_async_script("requestAnimationFrame(() => requestAnimationFrame(arguments[0]))")
+        seen.add(" ".join(page.js("window.strokes")))
+    page.driver.execute_script(f"window.pintrack.arrays.mistake_kind[0] = {kind}")
+    assert len(seen) == len(KINDS)
+
+
+def test_the_chosen_track_is_framed_however_short(page: Page) -> None:
+    row = page.js("page.arrays.track_first[0]")
+    page.driver.execute_script(f"window.pintrack.choose({row})")
+    x, y = page.js(f"[page.treeX(page.arrays.track[{row}]), page.treeY(page.facts.step[{row}])]")
+
+    def dark() -> int:
+        left = [pixel(page, "tree", x + dx, y + 2) for dx in range(-14, -4)]
+        return sum(alpha == 255 and sum(colour) < 200 for *colour, alpha in left)
+
+    assert dark() > 0
+    page.driver.execute_script("window.pintrack.choose(-1)")
+    assert dark() == 0
 
 
 def test_tabs_tiles_and_help_are_reached_without_a_mouse(page: Page) -> None:

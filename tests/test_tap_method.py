@@ -176,6 +176,25 @@ def test_larger_gaps(unseen, tmp_path):
     assert np.isfinite(division_scores(tmp_path, unseen)).all()
 
 
+@pytest.mark.parametrize(("role", "frames"), [("first", [5, 5, 4]), ("second", [4, 5, 5]), ("both", [5, 7, 5])])
+def test_a_part_of_a_movie_costs_that_part_and_is_scored_as_among_all(unseen, tmp_path, monkeypatch, role, frames):
+    train_tap([unseen], tmp_path, **{**GIVEN, "pairs": replace(PAIRS, gaps_frames=(2,))}, settings=SHORT)
+    whole, found = division_scores(tmp_path, unseen, role=role), unseen.detections
+    looked = []
+
+    def counted(network, image, device, **options):
+        looked.append(image)
+        return dense_features(network, image, device, **options)
+
+    monkeypatch.setattr("embeddings.methods.tap.dense_features", counted)
+    for (first, stop), expected in zip([(0, 3), (4, 7), (9, 12)], frames, strict=True):
+        looked.clear()
+        own = np.flatnonzero((found.frame >= first) & (found.frame < stop))
+        part = replace(unseen, detections=found.part(own))
+        np.testing.assert_allclose(division_scores(tmp_path, part, role=role), whole[own], rtol=1e-6)
+        assert len(looked) == expected
+
+
 # ---- training again
 
 

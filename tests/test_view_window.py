@@ -1,61 +1,18 @@
 """The viewer, driven by real key and mouse events on a real (virtual) screen."""
 
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from session_cases import links_of
-from viewer_cases import NAPARI_WARNS, Hands, screen, write_cells
+from viewer_cases import NAPARI_WARNS, write_cells
 
 from tracker.pin_table import PinRow, meaning
 from tracker.pins import read_pin_rows
 from tracker.view.proofreading import Proofreading
 
 pytestmark = NAPARI_WARNS
-FAILED: list[Any] = []  # errors that left a key or a timer
-
-
-@pytest.fixture(scope="module")
-def viewer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
-    with pytest.MonkeyPatch.context() as patch, screen(tmp_path_factory.mktemp("napari") / "settings.yaml"):
-        from napari import Viewer
-
-        patch.setattr(sys, "excepthook", lambda *error: FAILED.append(error))  # or Qt ends the program
-        made = Viewer(show=False)
-        made.window.resize(1200, 800)
-        yield made
-        made.close()
-
-
-@pytest.fixture(scope="module")
-def config(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    return write_cells(tmp_path_factory.mktemp("movie"))
-
-
-@pytest.fixture
-def opening(viewer: Any, config: Any) -> Iterator[Any]:
-    """Opens a window; all are closed, and the viewer emptied, when the test is over."""
-    from tracker.view.application import make_window
-
-    windows = []
-
-    def open_window(pins: Path, wanted: Any = config) -> Hands:
-        for window in windows:
-            window.close()
-        viewer.layers.clear()
-        window = make_window(Proofreading(wanted, pins), title="test", viewer=viewer)
-        windows.append(window)
-        viewer.window._qt_window.show()
-        return Hands(window)
-
-    yield open_window
-    assert not FAILED
-    for window in windows:
-        window.close()
-    viewer.layers.clear()
 
 
 def shown_links(window: Any) -> set[tuple[int, int, int]]:
@@ -180,6 +137,10 @@ def test_a_contradiction_is_told_and_changes_nothing(opening: Any, tmp_path: Pat
 
 
 def test_sliders_solve_again_and_are_undone(opening: Any, tmp_path: Path) -> None:
+    from qtpy.QtCore import QPoint, QPointF, Qt
+    from qtpy.QtGui import QWheelEvent
+    from qtpy.QtWidgets import QApplication
+
     hands = opening(tmp_path / "pins.csv")
     window, opened = hands.window, hands.window.opened
     name = next(iter(opened.numbers))
@@ -191,6 +152,12 @@ def test_sliders_solve_again_and_are_undone(opening: Any, tmp_path: Path) -> Non
     hands.press("U")
     assert opened.numbers == opened.initial_numbers
     assert slider.value() == place
+    wheel = QWheelEvent(
+        QPointF(5, 5), QPointF(5, 5), QPoint(), QPoint(0, 120), Qt.MouseButton.NoButton,
+        Qt.KeyboardModifier.NoModifier, Qt.ScrollPhase.NoScrollPhase, False,
+    )  # fmt: skip
+    QApplication.sendEvent(slider, wheel)  # scrolls the list
+    assert opened.numbers == opened.initial_numbers
     before = links_of(opened.lineage)
     assert any(step < 0 for _, step, _ in shown_links(window))
     window.act(lambda: opened.set_number("costs.division", 1e3))
@@ -238,8 +205,8 @@ def test_volumes(opening: Any, tmp_path: Path) -> None:
     window.viewer.dims.ndisplay = 2
 
 
-def test_pins_of_others_are_listed_apart(opening: Any, tmp_path: Path, config: Any) -> None:
-    probe = Proofreading(config, tmp_path / "probe.csv")
+def test_pins_of_others_are_listed_apart(opening: Any, tmp_path: Path, cells: Any) -> None:
+    probe = Proofreading(cells, tmp_path / "probe.csv")
     (mother, child) = probe.lineage.links[0].tolist()
     keys = tuple(
         (int(probe.session.inputs.detections.frame[row]), int(probe.session.inputs.detections.label[row]))
@@ -249,8 +216,8 @@ def test_pins_of_others_are_listed_apart(opening: Any, tmp_path: Path, config: A
     from tracker.pins import write_pins
 
     write_pins(tmp_path / "fixed.csv", [PinRow("link", keys, True)])
-    annotations = config.annotations.model_copy(update={"pins": (str(tmp_path / "fixed.csv"),)})
-    hands = opening(tmp_path / "pins.csv", config.model_copy(update={"annotations": annotations}))
+    annotations = cells.annotations.model_copy(update={"pins": (str(tmp_path / "fixed.csv"),)})
+    hands = opening(tmp_path / "pins.csv", cells.model_copy(update={"annotations": annotations}))
     panel = hands.window.panel
     assert panel.pins.count() == 1
     assert "of another file" in panel.pins.item(0).text()

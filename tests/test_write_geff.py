@@ -95,7 +95,8 @@ def test_metadata(tmp_path: Path, ndim: int) -> None:
     hints = metadata.display_hints
     assert (hints.display_horizontal, hints.display_vertical, hints.display_time) == ("x", "y", "t")
     assert hints.display_depth == ("z" if ndim == 3 else None)
-    assert metadata.extra == {"pintrack": __version__}
+    frames = found.detections.frames.tolist()
+    assert metadata.extra == {"pintrack": __version__, "scale": [0.5] * ndim, "unit": "um", "frames": frames}
 
 
 def test_without_masks_there_are_no_ctc_labels(tmp_path: Path) -> None:

@@ -5,7 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ import pytest
 from tracker.config import make_config
 from tracker.simulate import SimulationSettings, simulate
 from tracker.simulate_files import write_movie
+from tracker.view.proofreading import Proofreading
 
 # What napari and npe2 still use of pydantic, said when they are imported.
 NAPARI_WARNS = pytest.mark.filterwarnings("ignore::pydantic.warnings.PydanticDeprecationWarning")
@@ -60,6 +61,45 @@ def write_cells(folder: Path, *, volume: bool = False) -> Any:
     write_movie(simulate(settings, seed=2), folder)
     data = {"images": str(folder / "01"), "segmentation": str(folder / "01_SEG")}
     return make_config({"data": data, "costs": {"preset": "attrackt"}, "solver": {"threads": 1}}, folder=folder)
+
+
+FAILED: list[Any] = []  # errors that left a key or a timer
+
+
+@contextmanager
+def napari_viewer() -> Iterator[Any]:
+    """A viewer on the screen that there is."""
+    with pytest.MonkeyPatch.context() as patch:
+        from napari import Viewer
+
+        patch.setattr(sys, "excepthook", lambda *error: FAILED.append(error))  # or Qt ends the program
+        made = Viewer(show=False)
+        made.window.resize(1200, 800)
+        yield made
+        made.close()
+
+
+@contextmanager
+def windows_on(viewer: Any, config: Any) -> Iterator[Callable[..., "Hands"]]:
+    """A function that opens a window; all are closed, and the viewer emptied, at the end."""
+    from tracker.view.application import make_window
+
+    windows = []
+
+    def open_window(pins: Path, wanted: Any = config) -> Hands:
+        for window in windows:
+            window.close()
+        viewer.layers.clear()
+        window = make_window(Proofreading(wanted, pins), title="test", viewer=viewer)
+        windows.append(window)
+        viewer.window._qt_window.show()
+        return Hands(window)
+
+    yield open_window
+    assert not FAILED
+    for window in windows:
+        window.close()
+    viewer.layers.clear()
 
 
 class Hands:

@@ -1,7 +1,7 @@
 """Detections: every object seen in the movie, as a struct of arrays."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import pairwise
 
@@ -102,6 +102,16 @@ class Detections:
         wanted = np.where(known, step * span + (label - low), -1)
         found = np.minimum(np.searchsorted(own, wanted), len(own) - 1)
         return np.where(known & (own[found] == wanted), found, -1)
+
+    def part(self, rows: NDArray[np.int64] | slice) -> "Detections":
+        """The detections of increasing rows, of the same movie: all frames stay."""
+        return replace(
+            self,
+            frame=self.frame[rows],
+            label=self.label[rows],
+            position=self.position[rows],
+            properties={name: column[rows] for name, column in self.properties.items()},
+        )
 
     def names(self, rows: NDArray[np.int64]) -> str:
         """First five of `rows` as frame:label, with the count: for messages."""

@@ -16,18 +16,30 @@ PintrackError                exit code 1
 ├── MissingExtraError        2   an optional package is needed
 ├── PinConflictError         3   pins that cannot hold together
 ├── NoSolutionError          4   no lineage within the time limit
+├── WorkerError              1   a process that was to do a part of the work ended
 └── SolverError              1   the solver itself failed
 
 Each message says what was wanted, what was found, where, and how to mend it.
 """
 
 from collections.abc import Iterable
+from typing import Any
 
 
 class PintrackError(Exception):
     """Base of every error meant for a person; the command line prints it as one paragraph."""
 
     exit_code = 1
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let any of these come back from another process, whatever it was made of."""
+        return _remade, (type(self), self.args, self.__dict__)
+
+
+def _remade(kind: type[PintrackError], arguments: tuple[Any, ...], state: dict[str, Any]) -> PintrackError:
+    error = kind.__new__(kind, *arguments)
+    error.__dict__.update(state)
+    return error
 
 
 class InputError(PintrackError):
@@ -106,6 +118,10 @@ class NoSolutionError(PintrackError):
     """The solver found no lineage at all within the time limit."""
 
     exit_code = 4
+
+
+class WorkerError(PintrackError):
+    """A process that was to do a part of the work ended before it was done."""
 
 
 class SolverError(PintrackError):

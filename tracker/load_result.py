@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from tracker.config import Config, make_config
 from tracker.detections import Detections
 from tracker.errors import InputError, first_five
+from tracker.io.geff_extra import as_they_were
 from tracker.io.movie import Movie
 from tracker.io.movies import open_movie
 from tracker.io.tracks_csv import TracksTable, read_tracks_csv
@@ -45,7 +46,8 @@ def load_result(path: Path | str) -> LoadedResult:
 
     Of a run's folder with masks the labels are those of the tracked masks and the frames those that have a mask there;
     without, frames are the ones from the first to the last point, in the stride `data.every` of run.json. Positions
-    are in the unit of the run. Raises InputError when files are missing or do not fit each other.
+    are in the unit of the run. A geff that pintrack wrote gives its own scale, unit and frames. Raises InputError when
+    files are missing or do not fit each other.
     """
     folder = Path(path)
     if not folder.exists():
@@ -54,7 +56,10 @@ def load_result(path: Path | str) -> LoadedResult:
         if folder.is_dir() and (folder / "ctc").is_dir():
             raise InputError(f"a result needs its tracks.csv; {folder} has none. Read {folder / 'ctc'} instead")
         truth = read_truth(folder)
-        return LoadedResult(truth.to_lineage(), truth.masks)
+        lineage = truth.to_lineage()
+        if truth.masks is None and folder.is_dir():  # a geff
+            lineage = replace(lineage, detections=as_they_were(folder, lineage.detections))
+        return LoadedResult(lineage, truth.masks)
     found = load_run(folder)
     lineage = found.lineage if found.masks is None else with_ctc_labels(found.lineage)
     return LoadedResult(lineage, found.masks)

@@ -190,7 +190,7 @@ def _at_once(config: Config, watch: Stopwatch, explained: Sequence[Key]) -> _Tra
     return _Tracked(
         inputs,
         RunResult(lineage, graph, costs, problem, solution, margins, {}, None, tuple(bills)),
-        partial(make_report, config, prepared, solution, lineage),
+        partial(make_report, config, prepared, solution, lineage, margins),
         _detection_columns(margins),
         _link_columns(lineage, graph, costs, problem, solution),
     )

@@ -12,6 +12,7 @@ from tracker.errors import MissingExtraError
 from tracker.io.movie import Movie
 from tracker.io.tracked_masks import relabel
 from tracker.lineage import Lineage, lineage_ids, track_parents
+from tracker.reading import pair_frames
 from tracker.track_colours import colour_table
 
 if TYPE_CHECKING:
@@ -152,7 +153,8 @@ def _picture(
     size = np.zeros(shape, bool)[flat].shape
     picture = np.tile(np.array([int(_PANEL[i : i + 2], 16) / 255 for i in (1, 3, 5)]), (*size, 1))
     if images is not None:
-        grey = _projected(images.read(frame))[flat].astype(np.float64)
+        of_frame = frame if masks is None else int(pair_frames(masks, images, np.array([frame]))[0])
+        grey = _projected(images.read(of_frame))[flat].astype(np.float64)
         dark, bright = np.percentile(grey, [1, 99.7])
         picture += 0.75 * np.clip((grey - dark) / max(bright - dark, 1e-12), 0, 1)[:, :, None]
     if masks is not None:

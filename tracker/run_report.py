@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import tracker
 from tracker.config import Config
+from tracker.doubts import doubts_of
 from tracker.ilp.problem import Solution
 from tracker.lineage import Lineage
+from tracker.margins import Margins
 from tracker.notes import notes_of
 from tracker.prepare import Prepared
 from tracker.sequential_run import sequential_notes
@@ -22,7 +24,12 @@ _VERSIONS = ("numpy", "scipy", "highspy", "networkx", "scikit-image", "tifffile"
 
 
 def make_report(
-    config: Config, prepared: Prepared, solution: Solution, lineage: Lineage, seconds: dict[str, float]
+    config: Config,
+    prepared: Prepared,
+    solution: Solution,
+    lineage: Lineage,
+    margins: Margins | None,
+    seconds: dict[str, float],
 ) -> dict[str, Any]:
     """The content of run.json; `seconds` and peak memory are completed when everything is written."""
     graph, layout, values = prepared.graph, prepared.problem.layout, solution.values
@@ -55,6 +62,7 @@ def make_report(
             for (family, name), measured in prepared.costs.statistics.items()
         },
         "measured": None if prepared.movie is None else prepared.movie.numbers.model_dump(mode="json"),
+        "doubts": [] if margins is None else doubts_of(lineage, margins.out, graph, prepared.costs.link),
         **about_run(config, seconds),
     }
 

@@ -31,6 +31,7 @@ from embeddings.training.device import choose_device
 from embeddings.training.history import Progress
 from embeddings.training.settings import TrainingSettings
 from embeddings.zoomed_frames import ZoomedFrames
+from tracker.detections import Detections
 from tracker.errors import ConfigError
 
 METHOD = "tap"
@@ -197,7 +198,8 @@ def division_scores(
     """How much the arrow of time shows at each detection: (N,), not negative; high where something happens.
 
     The evidence in pairs of frames with the model's smallest gap, pooled over the mask of each detection, or over the
-    disc around its centre. It cannot tell a division from a death.
+    disc around its centre. It cannot tell a division from a death. Pairs in which no detection is looked at are left
+    out, so that the detections of a part of a movie cost that part, and have the scores that they have among all.
     evidence, decision: as in `arrow_evidence`.
     role: "first" looks at a detection in the earlier frame of its pair, and so just before something happens; "second"
         in the later one; "both" takes the mean. At the ends of the movie the one that there is.
@@ -208,13 +210,22 @@ def division_scores(
         raise ConfigError(f"role must be one of {', '.join(get_args(Role))}, found {role!r}")
     if pool not in get_args(Pool):
         raise ConfigError(f"pool must be one of {', '.join(get_args(Pool))}, found {pool!r}")
-    shape = FrameImages(movie, NOUN).images.shape
-    score = np.full((2, len(movie.detections)), np.nan, np.float32)
+    shape, found = FrameImages(movie, NOUN).images.shape, movie.detections
+    score = np.full((2, len(found)), np.nan, np.float32)
     maps = evidence_maps(
-        folder, movie, evidence=evidence, decision=decision, device=device, batch_size=batch_size, tile_px=tile_px
+        folder,
+        movie,
+        role=role,
+        evidence=evidence,
+        decision=decision,
+        device=device,
+        batch_size=batch_size,
+        tile_px=tile_px,
     )
     for *steps, shown in maps:
         for slot, step in enumerate(steps):
+            if found.starts[step] == found.starts[step + 1]:
+                continue
             pools = PixelPools(movie, step, shape, radius_px)
             score[slot, pools.rows] = pools.of(shown[slot : slot + 1], pool)[:, 0]
     first, second = (np.where(np.isnan(one), other, one) for one, other in (score, score[::-1]))
@@ -226,6 +237,7 @@ def evidence_maps(
     folder: Path,
     movie: LearningMovie,
     *,
+    role: Role | None = None,
     evidence: Evidence = "frame",
     decision: Decision = "difference",
     device: str = "auto",
@@ -235,6 +247,7 @@ def evidence_maps(
     """For all pairs of frames with the model's smallest gap: their two steps, and `arrow_evidence` (2, y, x).
 
     y, x: of the frames at the zoom of the model.
+    role: only the pairs in which `division_scores` looks at a detection in this role; None for all.
 
     Pairs are gone through such that the features of each frame are computed once, and those of two are held; steps
     are not in order if the gap is larger than 1. Arguments and errors: as in `division_scores`.
@@ -249,11 +262,28 @@ def evidence_maps(
     need_frames(frames.frames, 2 * gap)
     network.to(chosen)
     network.requires_grad_(False)  # only the gradient at the features is wanted
-    order = [step for start in range(gap) for step in range(start, len(frames), gap)]
+    earlier = set(range(len(frames) - gap)) if role is None else _looked_at(movie.detections, gap, role)
+    wanted = earlier | {step + gap for step in earlier}
+    order = [step for start in range(gap) for step in range(start, len(frames), gap) if step in wanted]
     before: NDArray[np.float32] | None = None
     for step in timed(order, len(order), NOUN, chosen):
         now = dense_features(network, frames.image(step), chosen, tile_px=tile_px, batch_size=batch_size)
-        if step >= gap and before is not None:
+        if step - gap in earlier and before is not None:  # of step - gap, which goes before in the order
             shown = arrow_evidence(network, before, now, chosen, evidence=evidence, decision=decision)
             yield step - gap, step, shown
         before = now
+
+
+def _looked_at(found: Detections, gap: int, role: Role) -> set[int]:
+    """Earlier steps of the pairs in which detections are looked at; at the ends of the movie in the role that is left.
+
+    The movie has at least twice as many frames as the gap.
+    """
+    steps = set(np.flatnonzero(np.diff(found.starts)).tolist())
+    as_first = {step for step in steps if step + gap < len(found.frames)}
+    as_second = {step - gap for step in steps if step >= gap}
+    if role == "both":
+        return as_first | as_second
+    if role == "first":
+        return as_first | {step - gap for step in steps - as_first}
+    return as_second | {step for step in steps if step < gap}

@@ -78,7 +78,8 @@ def audit(store: Store, movie: Movie, proofs: list[MovieProof], starts: NDArray[
         if len(pairs):
             mother = problem.links[problem.forbidden_pairs[:, 0], 0]
             own_rows[len(own_rows) - len(pairs) :] = region.inside[mother]
-            found.bound += float(part.duals[len(own_rows) - len(pairs) :][region.inside[mother]].sum())
+            of_pairs = np.minimum(part.duals[len(own_rows) - len(pairs) :], 0.0)  # as `measure_excess` takes them
+            found.bound += float(of_pairs[region.inside[mother]].sum())
         reduced = excess.reduced_cost[own]
         found.bound += float(np.minimum(reduced * problem.lower[own], reduced * problem.upper[own]).sum())
         found.objective += float(problem.cost[own] @ part.values[own])

@@ -117,7 +117,7 @@ def fill(
         },
         measured=None if movie is None else movie.numbers.model_dump(mode="json"),
         notes=tuple(notes_of(config, detections, movie, int(proposed[0] + kept[0]))),
-        made_of=fingerprints(detections, pins),
+        made_of=fingerprints(config, detections, pins),
     )
     mark(store, FILLED, "", filled.facts())
     return filled

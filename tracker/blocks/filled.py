@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tracker.config import Config
 from tracker.detections import Detections
 from tracker.pin_checks import ResolvedPins
 
@@ -51,13 +52,28 @@ class Filled:
         return {item.name: getattr(self, item.name) for item in fields(self)}
 
 
-def fingerprints(detections: Detections, pins: ResolvedPins | None) -> dict[str, str]:
+def fingerprints(config: Config, detections: Detections, pins: ResolvedPins | None) -> dict[str, str]:
     """What a store was made of, beyond the names of files: so that other content is not taken for the same."""
     movie = [detections.frames, detections.frame, detections.label, detections.position]
+    movie += [column for _, column in sorted(detections.properties.items())]
     notes: list[NDArray[Any]] = []
     if pins is not None:
         notes = [pins.rows, pins.table.kind, pins.table.value, pins.table.confidence, pins.soft]
-    return {"detections": _fingerprint(movie), "pins": _fingerprint(notes)}
+    return {"detections": _fingerprint(movie), "pins": _fingerprint(notes), "scores": _files(config)}
+
+
+def _files(config: Config) -> str:
+    """Of the tables and models that learned scores come from."""
+    given = [config.embeddings, config.associations, config.division_scores]
+    names = [getattr(section, name, None) for section in given for name in ("path", "model")]
+    found = hashlib.sha256()
+    for place in [config.path(name) for name in names if name is not None]:
+        files = sorted(path for path in place.rglob("*") if path.is_file()) if place.is_dir() else [place]
+        for file in files:
+            if file.is_file():  # else the name is that of a model which is known by it
+                with file.open("rb") as content:
+                    found.update(hashlib.file_digest(content, "sha256").digest())
+    return found.hexdigest()[:16]
 
 
 def _fingerprint(arrays: list[NDArray[Any]]) -> str:

@@ -34,7 +34,7 @@ def keep_mended(store: Store, plan: Plan, movie: Movie, mended: MovieMended, sec
         "contradicted_blocks": contradicted,
         "out_of_time": mended.out_of_time,
         "seconds": dict(seconds),
-        "seconds_of_blocks": sum(float(str(record.facts.get("seconds", 0))) for record in records.values()),
+        "seconds_of_blocks": sum(float(str(records[plan.record(n)].facts["seconds"])) for n in range(len(plan.grid))),
     }
     changed = _changed(store, movie)
     _commit(store, plan.digest, movie, changed, facts, after)
@@ -50,12 +50,17 @@ def _told(found: Audit) -> dict[str, float | None]:
 
 
 def _changed(store: Store, movie: Movie) -> NDArray[np.int64]:
-    """Ids of the detections that the store has otherwise."""
+    """Ids of the detections that the store has otherwise, and of those that an earlier mending decided.
+
+    What a record does not name again is undecided.
+    """
     stored = read_movie(store, len(movie.parent), movie.forbidden)
     other = (stored.parent != movie.parent) | (stored.selected != movie.selected) | (stored.finished != movie.finished)
     parents = np.concatenate([stored.parent[other], movie.parent[other]])
     other[parents[parents >= 0]] = True  # the links of a parent are its own
     other |= (stored.duals != movie.duals).any(axis=0)
+    for rows in store.read_solution():
+        other[rows.detections.id[rows.owner == SEAMS]] = True
     return np.flatnonzero(other)
 
 

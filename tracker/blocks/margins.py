@@ -67,6 +67,8 @@ def movie_margins(
 ) -> Margins:
     """Lower bounds of the margins of all N detections.
 
+    Regions reach as far as chosen links do, so that all columns of a detection's partners are there. Of a link whose
+    parent is beyond, the row of a forbidden pair may be missing; then it seems cheaper than it is, which is safe.
     starts: (T+1,) first id of each step.   slack: (2, N) of `movie_slack`.   unproven: what the lineage costs more than
     duals and proofs say.   dropped: of the candidates that are not in the store; None when there are none.
     """

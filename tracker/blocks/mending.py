@@ -67,6 +67,7 @@ def mend_movie(
                 rows[rows_of(proof, region, part.problem, pairs)] = True
             done = mend(part, settings, deadline, covered=(columns, rows))
             windows += done.windows
+            out_of_time |= bool(done.open.any()) and time.perf_counter() >= deadline
             changed = put_back(region, part, pairs, movie)
             proofs = [proof for proof in proofs if not np.isin(proof.ids, changed).any()]
             proofs += [movie_proof(proof, region, part.problem, pairs) for proof in done.proofs]

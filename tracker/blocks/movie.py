@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracker.blocks.part import Part
-from tracker.blocks.stored import Forbidden, early_of, problem_of
+from tracker.blocks.stored import Forbidden, early_of, half_paired, problem_of
 from tracker.ilp.problem import TrackingProblem
 from tracker.ilp.rows import right_hand_side
 from tracker.store import UNDECIDED, Header, Store
@@ -85,7 +85,8 @@ def part_of_movie(found: Found, movie: Movie) -> tuple[Part, NDArray[np.int64]]:
             decided[family] = finished
     decided[layout.link] = finished[problem.links].any(axis=1)
     decided[layout.division] = finished[problem.divisions].any(axis=1)
-    return Part(problem, found.inside.copy(), values_of(found, problem, movie), decided, duals, finished), pairs
+    values, alone = values_of(found, problem, movie), half_paired(found, problem, movie.forbidden)
+    return Part(problem, found.inside.copy(), values, decided, duals, finished, alone), pairs
 
 
 def values_of(found: Found, problem: TrackingProblem, movie: Movie) -> NDArray[np.bool_]:

@@ -21,6 +21,8 @@ class Part:
     whole: (N,) detections all of whose columns are here. The others, the *rim*, are the far ends of those columns.
     values, decided: (columns,) what was decided, and whether it was.
     duals: (rows,) multipliers, `<= 0` on `<=` rows.   finished: (N,) whose rows have theirs.
+    half_paired: (L,) links that are in a forbidden pair whose other link, and so whose row, is not here: what that row
+        pays for them is unknown.
     """
 
     problem: TrackingProblem
@@ -29,6 +31,7 @@ class Part:
     decided: _Flags
     duals: NDArray[np.float64]
     finished: _Flags
+    half_paired: _Flags | None = None
 
 
 @dataclass(frozen=True)
@@ -69,6 +72,8 @@ def take(part: Part, chosen: _Flags) -> tuple[Part, Places]:
     new_link[links] = np.arange(len(links))
     pairs = new_link[problem.forbidden_pairs].reshape(-1, 2)
     known = np.flatnonzero((pairs >= 0).all(axis=1))
+    half = np.zeros(len(links), bool) if part.half_paired is None else part.half_paired[links]
+    half[pairs[(pairs >= 0).any(axis=1) & (pairs < 0).any(axis=1)].max(axis=1)] = True
     own, old = Layout(len(inside), len(links), len(divisions), problem.split), problem.layout
     columns = np.empty(own.n_columns, np.int64)
     for family in ("detection", "appear", "disappear", *(["splits"] if problem.split else [])):
@@ -100,6 +105,7 @@ def take(part: Part, chosen: _Flags) -> tuple[Part, Places]:
         decided=part.decided[columns],
         duals=part.duals[rows],
         finished=part.finished[inside],
+        half_paired=half,
     )
     return taken, Places(inside, columns, rows)
 

@@ -51,6 +51,12 @@ class Plan:
         """Holds the token of the run that is going on."""
         return self.folder / "token"
 
+    def stop(self, number: int, message: str) -> None:
+        """Stop all workers: a block failed. The mark is whole, or not there."""
+        work = self.stop_mark.with_name(f"stop.{os.getpid()}")
+        work.write_text(f"{number}\n{message}", encoding="utf-8")
+        os.replace(work, self.stop_mark)
+
     def is_current(self) -> bool:
         """Whether no other run has taken over."""
         try:

@@ -6,7 +6,8 @@ so: later blocks find these columns decided, selected and unselected ones alike.
 informs it. Its duals, of the rows of its detections, are the best ones for the duals of finished blocks.
 """
 
-from dataclasses import dataclass
+import time
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from tracker.errors import InputError, PinConflictError
 from tracker.ilp.backends import SolverSettings
 
 _Flags = NDArray[np.bool_]
+_LEAST_S = 1.0  # to decide a block, when the time of the run is up
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ def solve_region(part: Part, write: _Flags, settings: SolverSettings, deadline: 
         rows[first + len(problem.exclusive_sets) :] = write[problem.links[problem.forbidden_pairs[:, 0], 0]]
     duals = ascend(part, part.whole & ~part.finished, settings, deadline)
     try:
-        values = decide(part, settings)
+        left_s = max(_LEAST_S, deadline - time.perf_counter())  # without any lineage the run could not end
+        values = decide(part, replace(settings, time_limit_s=min(settings.time_limit_s, left_s)))
     except PinConflictError:
         return Decided(np.zeros(len(part.values), bool), part.values, duals, rows, contradicted=True)
     return Decided(touching(problem, write), values, duals, rows, contradicted=False)

@@ -28,6 +28,7 @@ from tracker.pin_checks import ResolvedPins
 from tracker.prepare import Inputs, Stopwatch, measure, read_annotations, read_inputs, solver_settings, source_of
 from tracker.store import (
     Place,
+    RunLock,
     Store,
     create_store,
     open_store,
@@ -74,9 +75,8 @@ def solve_in_blocks(config: Config, watch: Stopwatch, *, resume: bool, overwrite
             plan.token_file.write_text(plan.token, encoding="utf-8")
             held.check()
             if not _is_mended(store, digest):
-                _solve(store, plan, config, watch)
-                held.check()
-                _mend(store, plan, config, watch, inputs, pins, deadline)
+                _solve(store, plan, config, watch, held)
+                _mend(store, plan, config, watch, inputs, pins, deadline, held)
                 held.check()
             watch.seconds["solve"] = sum(watch.seconds.get(stage, 0.0) for stage in ("blocks", "mend"))
             found = read_back(store, plan, watch, inputs, pins, filled)
@@ -110,7 +110,11 @@ def _check(config: Config) -> None:
 def _opened(place: Place, config: Config, inputs: Inputs, *, resume: bool, overwrite: bool) -> Store:
     there = store_exists(place)
     if there and resume:
-        return open_store(place, config=config_identity(config))
+        store = open_store(place, config=config_identity(config))
+        if _is_full(store):
+            return store
+        store.close()  # the filling was broken off: pins and detections may have been others then
+        overwrite = True
     if there and not overwrite:
         raise StoreError(
             f"the store {place} is there already, from a run that may not have been finished. Go on with it by "
@@ -128,14 +132,18 @@ def _work_folder(config: Config) -> Iterator[Path]:
     yield folder
 
 
+def _is_full(store: Store) -> bool:
+    record = store.blocks().get(FILLED)
+    return record is not None and record.status == "done"
+
+
 def _filled(
     store: Store, config: Config, watch: Stopwatch, inputs: Inputs, pins: ResolvedPins | None
 ) -> tuple[Filled, CandidateSource | None]:
     """What fills the store; and what its candidates follow from, where they were listed just now."""
-    record = store.blocks().get(FILLED)
-    if record is not None and record.status == "done":
-        filled = Filled.from_facts(record.facts)
-        now = fingerprints(inputs.detections, pins)
+    if _is_full(store):
+        filled = Filled.from_facts(store.blocks()[FILLED].facts)
+        now = fingerprints(config, inputs.detections, pins)
         other = sorted(name for name, own in now.items() if filled.made_of[name] != own)
         if other:
             raise StoreMismatchError(
@@ -180,7 +188,7 @@ def _is_mended(store: Store, digest: str) -> bool:
     return not record.facts.get("out_of_time")  # then there is more to do
 
 
-def _solve(store: Store, plan: Plan, config: Config, watch: Stopwatch) -> None:
+def _solve(store: Store, plan: Plan, config: Config, watch: Stopwatch, held: RunLock) -> None:
     blocks = config.blocks or Blocks()
     records = store.blocks()
     done = {
@@ -199,15 +207,18 @@ def _solve(store: Store, plan: Plan, config: Config, watch: Stopwatch) -> None:
             retries=blocks.retries,
             progress=lambda count: watch.progress(f"solving blocks: {count} of {len(plan.grid)} done"),
         )
+        held.check()
         records = store.blocks()
         left = [
-            plan.grid.name(number)
+            number
             for number in range(len(plan.grid))
             if plan.record(number) not in records or records[plan.record(number)].status != "done"
         ]
     if left:
+        told = [records[plan.record(number)].message for number in left if plan.record(number) in records]
+        why = f"it failed: {told[0]}" if told else "their workers ended"
         raise StoreError(
-            f"{len(left)} blocks were not solved, such as {left[0]}: their workers ended. `track run --resume` goes "
+            f"{len(left)} blocks were not solved, such as {plan.grid.name(left[0])}: {why}. `track run --resume` goes "
             f"on; what workers said is in {plan.folder}{full_disk(plan.folder)}"
         )
 
@@ -220,6 +231,7 @@ def _mend(
     inputs: Inputs,
     pins: ResolvedPins | None,
     deadline: float,
+    held: RunLock,
 ) -> None:
     """Prove, mend, and write what changed as one more block, in one transaction."""
     detections = inputs.detections
@@ -229,5 +241,6 @@ def _mend(
         mended = mend_movie(store, movie, detections.starts, settings, deadline, watch.progress)
     if mended.after.broken.any():
         raise why_broken(store, plan.forbidden, pins, config, out_of_time=mended.out_of_time)
+    held.check()
     with watch.stage("keep", "writing the solution"):
         keep_mended(store, plan, movie, mended, watch.seconds)

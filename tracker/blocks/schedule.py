@@ -72,8 +72,8 @@ def solve_blocks(
     except RuntimeError as error:  # the workers died too often
         _tell_failure(plan)
         raise SolverError(
-            f"the workers of the blocks ended again and again: {error}. What is done is kept: `track run --resume` "
-            f"goes on. Logs are in {plan.folder}{full_disk(plan.folder)}"
+            "the workers of the blocks ended again and again. What is done is kept: `track run --resume` goes on. What "
+            f"they said is in {plan.folder}{full_disk(plan.folder)}"
         ) from error
     finally:
         logs.set_log_basedir(before)

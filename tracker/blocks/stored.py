@@ -81,6 +81,23 @@ def problem_of(found: Found, header: Header, forbidden: Forbidden) -> tuple[Trac
     return replace(problem, forbidden_pairs=pairs[known]), near[known]
 
 
+def half_paired(found: Found, problem: TrackingProblem, forbidden: Forbidden) -> NDArray[np.bool_]:
+    """(L,) links of a region that are in a forbidden pair whose other link is outside; see `Part`."""
+    flags = np.zeros(len(problem.links), bool)
+    if not len(forbidden.pairs) or not problem.split:
+        return flags
+    place = np.full((len(forbidden.pairs), 2), -1, np.int64)
+    outside = np.ones(place.shape, bool)  # such a link might be a candidate, and not be here
+    for which, ends in enumerate((forbidden.pairs[:, :2], forbidden.pairs[:, [0, 2]])):
+        rows = np.flatnonzero(np.isin(ends, found.id).all(axis=1))
+        own = np.searchsorted(found.id, ends[rows])
+        place[rows, which] = find_links(problem.links, own[:, [0, 1, 1]])[:, 0]
+        outside[rows, which] = ~found.inside[own].any(axis=1)
+    here = place >= 0
+    flags[place[here & (~here & outside)[:, ::-1]]] = True
+    return flags
+
+
 def without_long(found: Found, reach: Sequence[float]) -> Found:
     """The region without candidates that span more than `reach` (1 + D,), in steps and along each axis."""
     rows = found.detections

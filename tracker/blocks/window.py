@@ -69,11 +69,16 @@ def prove(
     """Proofs of those components of a window in which values cost more than duals prove, and yet are the best.
 
     excess: of the part.   least: an excess up to this is none.
+    A component with a link of which it is unknown what a row outside pays for it (`Part.half_paired`) proves nothing.
     """
+    unknown = np.zeros(len(part.values), bool)
+    if part.half_paired is not None:
+        unknown[part.problem.layout.link] = part.half_paired
     blocks = [
         block
         for block in _program(part, chosen, 1)
         if excess.columns[block.columns].sum() + excess.rows[block.rows].sum() > least
+        and not unknown[block.columns].any()
     ]
     proofs = []
     for block, result in zip(
@@ -81,7 +86,7 @@ def prove(
     ):
         values = part.values[block.columns]
         cost = float(block.cost @ values)
-        if cost - result.bound > _CLOSED * max(1.0, abs(cost)):
+        if result.infeasible or cost - result.bound > _CLOSED * max(1.0, abs(cost)):
             continue
         delta = result.bound - safe_bound(block, part.duals[block.rows])[0]
         if delta > 0:

@@ -14,11 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from tracker.blocks.plan import Plan, read_plan
-from tracker.blocks.work import is_done, solve_in_store
-from tracker.errors import StoreLostError
+from tracker.blocks.work import SupersededError, is_done, solve_in_store
+from tracker.errors import StoreError, StoreLostError
 from tracker.store import Store, open_store
 
 _ATTEMPTS = 3  # on a store whose connection is lost
+_WAITS_S = (1.0, 2.0, 4.0, 8.0, 15.0)  # before it is opened again
 _LOOK_S = 0.5
 
 
@@ -57,13 +58,14 @@ def _attempt(store: Store, plan: Plan, number: int, deadline: float) -> tuple[St
             if not is_done(store, plan, number):
                 solve_in_store(store, plan, number, deadline)
             return store, True
+        except SupersededError:
+            return store, False
         except StoreLostError as error:
             if attempt == _ATTEMPTS:
                 return store, _give_up(store, plan, number, error)
             store.close()
-            time.sleep(attempt)
             try:
-                store = open_store(plan.place)
+                store = _reopened(plan)
             except Exception as failure:
                 return store, _give_up(store, plan, number, failure)
         except Exception as error:
@@ -71,12 +73,25 @@ def _attempt(store: Store, plan: Plan, number: int, deadline: float) -> tuple[St
     raise AssertionError
 
 
+def _reopened(plan: Plan) -> Store:
+    """The store, waited for while its server may be starting again."""
+    for wait_s in _WAITS_S:
+        time.sleep(wait_s)
+        try:
+            return open_store(plan.place)
+        except StoreError as error:
+            failure = error
+    raise failure
+
+
 def _give_up(store: Store, plan: Plan, number: int, error: Exception) -> bool:
-    """Tell why a block failed, and stop the others."""
+    """Tell why a block failed, and stop the others; unless they are another run's by now."""
+    if not plan.is_current():
+        return False
     message = f"{type(error).__name__}: {error}"
     try:
+        plan.stop(number, message)
         plan.log_path(number).write_text("".join(traceback.format_exception(error)), encoding="utf-8")
-        plan.stop_mark.write_text(f"{number}\n{message}", encoding="utf-8")
     except OSError:  # a full disk: the scheduler will see an unfinished block
         sys.stderr.write(f"block {plan.grid.name(number)} failed: {message}\n")
     try:

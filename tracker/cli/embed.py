@@ -5,12 +5,25 @@ from typing import Annotated
 
 import typer
 
-from tracker.cli.common import Json, Overwrite, Quiet, Set, Verbose, configure, either, output, print_json, progress
+from tracker.cli.common import (
+    Json,
+    Overwrite,
+    Quiet,
+    Set,
+    Verbose,
+    configure,
+    either,
+    output,
+    print_json,
+    progress,
+    tell,
+)
 from tracker.config import load_config
 from tracker.config_scores import DETECTION_METHODS, LINK_METHODS
 from tracker.config_store import StoreSettings
 from tracker.errors import ConfigError, OutputError
 from tracker.prepare import require_torch
+from tracker.store.configured import store_place
 
 
 def embed(
@@ -56,15 +69,17 @@ def embed(
     if store and loaded.store is None:
         loaded = loaded.model_copy(update={"store": StoreSettings()})
     with progress(quiet or as_json) as say:
-        made = embed_movie(
-            method,
-            loaded,
-            model,
-            table,
-            picture=picture,
-            overwrite=overwrite,
-            progress=say,
-        )
+        try:
+            made = embed_movie(method, loaded, model, table, picture=picture, overwrite=overwrite, progress=say)
+        except KeyboardInterrupt as error:
+            if loaded.store is None:
+                raise
+            again = "the same without --overwrite" if overwrite else "the same command"
+            what = (
+                f"interrupted; blocks that are done are in {store_place(loaded).arrays}, and {again} goes on from there"
+            )
+            tell("error:", what, "bold red")
+            raise typer.Exit(1) from error
     if as_json:
         report = {"method": method, "table": str(made.path), "kind": made.kind, "rows": made.rows}
         if made.scores is not None:

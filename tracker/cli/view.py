@@ -7,7 +7,7 @@ import typer
 
 from tracker.cli.common import Quiet, Set, Verbose, configure, output, progress
 from tracker.config import load_config
-from tracker.errors import ConfigError
+from tracker.errors import ConfigError, InputError, MovieError, PointsError
 from tracker.load_result import config_of_run
 from tracker.suggest import ORDERS, Order
 from tracker.view.display import require_viewer
@@ -42,7 +42,15 @@ def view(
     target = default_pins(loaded, config.resolve() if config.is_dir() else config) if pins is None else pins
     require_viewer()
     with progress(quiet) as say:
-        opened = Proofreading(loaded, target, order=chosen, progress=say)
+        try:
+            opened = Proofreading(loaded, target, order=chosen, progress=say)
+        except (MovieError, PointsError) as error:
+            if not config.is_dir():
+                raise
+            raise InputError(
+                f"what {config} was made from cannot be opened now ({error}). If it moved, say where it is with "
+                "--set data.images=PATH, --set data.segmentation=PATH or --set data.points=PATH"
+            ) from error
         say("opening the window")
         from tracker.view.application import make_window
 

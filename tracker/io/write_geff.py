@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracker import __version__
+from tracker.io.geff_extra import about_detections
 from tracker.io.units import ome_unit
 from tracker.lineage import Lineage, ctc_labels, lineage_ids
 
@@ -32,7 +33,8 @@ def write_geff(
     Node properties: the axes t, [z,] y, x (frames; positions in the unit of the detections), `label`, `track_id`
     (declared as tracklet: it may skip frames), `lineage_id` (declared as lineage), with masks `ctc_label`, the label
     in those masks, and the `detection_columns` (N,). Edge properties: the `link_columns` (L,).
-    A value that is NaN or infinite (no alternative) is written as missing.
+    A value that is NaN or infinite (no alternative) is written as missing. What a geff has no place for, pixel size,
+    unit as it was written, frames without detections, stands in `extra` (`tracker.io.geff_extra`).
     """
     from geff import GeffMetadata  # here, because importing geff takes half a second
     from geff.core_io import write_arrays
@@ -60,7 +62,7 @@ def write_geff(
         "edge_props_metadata": {},
         "track_node_props": {"tracklet": "track_id", "lineage": "lineage_id"},
         "display_hints": {"display_horizontal": "x", "display_vertical": "y", "display_time": "t"},
-        "extra": {"pintrack": __version__},
+        "extra": {"pintrack": __version__, **about_detections(found)},
     }
     if "z" in axes:
         description["display_hints"]["display_depth"] = "z"

@@ -19,6 +19,8 @@ from tracker.detections import Detections
 from tracker.errors import ConfigError
 from tracker.learning.dense_methods import attribution_options, tap_options
 from tracker.learning.detection_methods import method_of, model_digest
+from tracker.learning.embedder import Embedder
+from tracker.learning.in_blocks import division_scores_in_blocks, given_scores_in_blocks, vectors_in_blocks
 from tracker.learning.kept import fitting, identity_of, keep, kept_in, kept_table
 from tracker.learning.movies import learning_movie
 from tracker.prepare import Inputs, Progress, read_annotations
@@ -49,7 +51,7 @@ def division_score_table(
     vectors: NDArray[np.float64] | None = None,
     anew: bool = False,
 ) -> DetectionScores:
-    """The scores of all detections by the model of [division_scores], kept in a file like those of links.
+    """The scores of all detections by the model of [division_scores], kept like those of links.
 
     Where the certain pins of the config name enough cells that divide, and that do not, and division_scores.probe is
     set, a linear probe learns the difference from the features of these cells, and scores all by it; its scores are
@@ -78,6 +80,10 @@ def division_score_table(
             )  # fmt: skip
     data = config.data
     identity = identity_of(movie, model_digest(folder), images=data.images, channel=data.channel, told=told, how=about)
+    key = np.column_stack([found.frame, found.label])
+    if config.store is not None:
+        score = _in_blocks(config, given, movie, (rows, dividing) if told else None, identity, progress, vectors, anew)
+        return DetectionScores(key, score, METHOD, {**about, "identity": identity, "model": given.model})
     path = kept_in(config, given.path, "division_scores")
     table = None if anew else fitting(kept_table(path, DetectionScores), identity, path)
     if table is not None:
@@ -90,10 +96,37 @@ def division_score_table(
         score = linear_probe(vectors, rows, dividing).astype(np.float32)
     else:
         score = division_scores(folder, movie, device=given.device, **attribution_options(config))
-    key = np.column_stack([found.frame, found.label])
     table = DetectionScores(key, score, METHOD, {**about, "identity": identity, "model": given.model})
     keep(table, path)
     return table
+
+
+def _in_blocks(
+    config: Config,
+    given: DivisionScoreSettings,
+    movie: LearningMovie,
+    told: tuple[NDArray[np.int64], NDArray[np.bool_]] | None,
+    identity: str,
+    progress: Progress,
+    vectors: NDArray[np.float64] | None,
+    anew: bool,
+) -> NDArray[np.float32]:
+    """(N,) scores from the arrays of [store], computed where they are not there.
+
+    told: rows of detections and which of them divide, for a probe; it learns from the vectors of the whole movie, which
+    are in the arrays, too. None: no probe.
+    """
+    if told is None:
+        return division_scores_in_blocks(config, movie, identity, progress, anew=anew)
+    assert given.model is not None
+    folder = config.path(given.model)
+    embedder = Embedder(METHOD, folder, tap_options(config), given.device, kept_in(config, None, "embeddings"))
+
+    def probed() -> NDArray[np.float32]:
+        known = vectors_in_blocks(config, embedder, movie, progress) if vectors is None else vectors
+        return linear_probe(known, *told).astype(np.float32)
+
+    return given_scores_in_blocks(config, movie.detections, identity, probed, anew=anew)
 
 
 def known_divisions(config: Config, detections: Detections) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:

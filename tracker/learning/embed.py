@@ -23,6 +23,8 @@ from tracker.detections import Detections
 from tracker.errors import ConfigError
 from tracker.learning.dense_methods import attribution_options
 from tracker.learning.division_scores import check_division_model, division_score_table
+from tracker.learning.embedder import named_embedder
+from tracker.learning.in_blocks import keep_vectors
 from tracker.learning.kept import kept_in, kept_table
 from tracker.learning.movies import learning_movie
 from tracker.learning.scores import association_scores, embedding_vectors
@@ -40,9 +42,9 @@ class Picture:
 
 @dataclass(frozen=True)
 class Made:
-    """path: of the table.   kind: what its rows are.   rows: how many.
+    """path: of the table, with [store] of the folder of the arrays.   kind: what its rows are.   rows: how many.
 
-    scores: of the table of division scores, where the method makes one, too.   scored_by: how they were made.
+    scores: the same for division scores, where the method makes them, too.   scored_by: how they were made.
     """
 
     path: Path
@@ -62,7 +64,7 @@ def embed_movie(
     overwrite: bool = False,
     progress: Progress = lambda stage: None,
 ) -> Made:
-    """Write the table of a method for the movie of a config.
+    """Write the table of a method for the movie of a config; with [store] the arrays, block by block.
 
     model: folder; default the one the config names, for tap also that of [division_scores].
     table: where to; default where `track run` looks for it.
@@ -80,18 +82,22 @@ def embed_movie(
     section = "associations" if method in LINK_METHODS else "embeddings"
     path = kept_in(asked, getattr(asked, section).path, section)
     if asked.store is not None:
-        if table is not None or method == TAP:
-            what = "--output names a table" if table is not None else f"{TAP} also makes division scores, in a table"
-            raise ConfigError(f"[store] keeps vectors and scores in its arrays, but {what}: leave one of them out")
+        if table is not None:
+            raise ConfigError(
+                "[store] keeps vectors and scores in its arrays, but --output names a table: leave one of them out"
+            )
         path = store_place(asked).arrays / section
     progress("reading detections")
     inputs = read_inputs(asked)
     if method == TAP:
         return _with_division_scores(asked, inputs, path, table, picture, progress, anew=overwrite)
     if method in DETECTION_METHODS:
-        return Made(path, "detections", len(embedding_vectors(asked, inputs, progress, anew=overwrite)))
+        _embedded(asked, inputs, progress, anew=overwrite)
+        return Made(path, "detections", len(inputs.detections))
     progress("proposing candidates")
-    graph = propose(asked, inputs.detections, measure(asked, inputs.detections))
+    movie = measure(asked, inputs.detections)
+    links_alone = asked.candidates.model_copy(update={"divisions": "none"})
+    graph = propose(asked.model_copy(update={"candidates": links_alone}), inputs.detections, movie)
     return Made(path, "links", len(association_scores(asked, inputs, graph, progress, anew=overwrite)))
 
 
@@ -121,6 +127,14 @@ def _asked(method: str, config: Config, model: Path | None, table: Path | None) 
     return config.model_copy(update={section: kind.model_validate({**before, **changes})})
 
 
+def _embedded(config: Config, inputs: Inputs, progress: Progress, *, anew: bool) -> NDArray[np.float64] | None:
+    """Have the vectors of [embeddings] kept; (N, C) where that takes them all at once, None in blocks."""
+    if config.store is None:
+        return embedding_vectors(config, inputs, progress, anew=anew)
+    keep_vectors(config, named_embedder(config), learning_movie(config, inputs), progress, anew=anew)
+    return None
+
+
 def _with_division_scores(
     config: Config,
     inputs: Inputs,
@@ -142,11 +156,13 @@ def _with_division_scores(
     movie = learning_movie(config, inputs)
     place = kept_in(config, given.path, "division_scores")
     check_division_model(config, given, movie)  # before the features are written, and the next, too
-    if not anew:
+    if config.store is not None:
+        place = store_place(config).arrays / "division_scores"
+    elif not anew:
         kept_table(place, DetectionScores)
     if picture is not None:
         _step(inputs.detections, picture.frame, None)
-    vectors = embedding_vectors(config, inputs, progress, anew=anew)
+    vectors = _embedded(config, inputs, progress, anew=anew)
     scored = division_score_table(config, inputs, progress, vectors=vectors, anew=anew)
     if picture is not None:
         progress("drawing")
@@ -155,7 +171,7 @@ def _with_division_scores(
         assert given.model is not None
         shown = frame_attribution(config.path(given.model), movie, step, device=given.device, **options)
         plot_attribution(picture.path, movie, step, shown, scored.score)
-    return Made(path, "detections", len(vectors), place, scored.provenance["scored_by"])
+    return Made(path, "detections", len(inputs.detections), place, scored.provenance["scored_by"])
 
 
 def _step(found: Detections, frame: int | None, score: NDArray[np.floating] | None) -> int:

@@ -94,8 +94,7 @@ def association_scores(
     if config.store is not None:
         if source is not None:
             movie = replace(movie, fused=source.table(progress))
-        rows = graph.links.astype(np.int64)
-        return scores_in_blocks(config, movie, rows, identity, progress, anew=anew).astype(np.float64)
+        return scores_in_blocks(config, movie, model, graph.links, identity, progress, anew=anew).astype(np.float64)
     path = kept_in(config, given.path, "associations")
     table = None if anew else fitting(kept_table(path, Associations), identity, path)
     links = graph.links.astype(np.int64)

@@ -5,14 +5,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from tracker.doubts import RIVALS, uncertain_rows
+from tracker.errors import InputError
 from tracker.lineage import track_parents
 from tracker.mistakes import KINDS
 from tracker.neighbors import neighbor_distances
-from tracker.report.numbers import uncertain_rows
 from tracker.report.source import Source
 from tracker.track_colours import as_bytes, colour_table
 
-MOST_UNCERTAIN = 60
 MOST_MISTAKES = 3000
 _POINT_SPACINGS, _LONELY_POINT_PX = {2: 0.35, 3: 0.2}, 5.0
 
@@ -41,7 +41,7 @@ def lineage_arrays(source: Source, shown: Shown) -> Arrays:
     """Detections, tracks, divisions, and the least certain decisions, those that are shown.
 
     start (T + 1) offsets of the frames; x, y, z in pixels; parent and all rows count among the shown.
-    track_first, track_last rows; track_parent index or -1; colour (tracks, 3) bytes.
+    track_first, track_last rows; track_parent index or -1; colour (tracks, 3) bytes; rivals (uncertain, 3) or -1.
     """
     lineage, found = source.lineage, source.lineage.detections
     rows, number = shown.rows, shown.number
@@ -70,9 +70,27 @@ def lineage_arrays(source: Source, shown: Shown) -> Arrays:
         "track_parent": np.where(mother > 0, at[mother], -1).astype("i4"),
         "colour": as_bytes(colour_table(track_parents(lineage)))[tracks],
         "divisions": _among(number, lineage.divisions).astype("i4"),
-        "uncertain": number[uncertain_rows(lineage, source.margin, MOST_UNCERTAIN)].astype("i4"),
     }
-    out["uncertain"] = out["uncertain"][out["uncertain"].astype(np.int64) >= 0]
+    uncertain = uncertain_rows(lineage, source.margin)
+    uncertain = uncertain[number[uncertain] >= 0]
+    out["uncertain"] = number[uncertain].astype("i4")
+    out["rivals"] = number[_rivals(source, uncertain)].astype("i4")
+    return out
+
+
+def _rivals(source: Source, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(K, 3) what each of the least certain could be linked to and is not, as the run said; -1 where nothing is."""
+    found = source.lineage.detections
+    out = np.full((len(rows), RIVALS), -1, np.int64)
+    try:
+        said = {(doubt["t"], doubt["label"]): doubt["others"] for doubt in source.run.get("doubts", [])}
+        for place, row in enumerate(rows.tolist()):
+            others = np.array(said.get((int(found.frame[row]), int(found.label[row])), []), np.int64).reshape(-1, 2)
+            out[place, : len(others)] = found.rows_of(others[:, 0], others[:, 1])
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(
+            f"the doubts in {source.folder / 'run.json'} cannot be read ({error!r}). Run again: `track run`"
+        ) from error
     return out
 
 

@@ -83,13 +83,6 @@ def _tile(name: str, value: str, note: str, meaning: str) -> dict[str, str]:
     return {"name": name, "value": value, "note": note, "meaning": meaning}
 
 
-def uncertain_rows(lineage: Lineage, margin: NDArray[np.float64], most: int) -> NDArray[np.int64]:
-    """Rows whose way out is least certain, smallest margin first: what `track suggest` asks about, by bounds."""
-    found = lineage.detections
-    rows = np.flatnonzero(lineage.selected & np.isfinite(margin) & (found.step < len(found.frames) - 1))
-    return rows[np.argsort(margin[rows], kind="stable")[:most]]
-
-
 def margin_histogram(lineage: Lineage, margin: NDArray[np.float64]) -> dict[str, Any] | None:
     """Counts of the margins of all ways out that have a next frame, in bars of equal width in log10.
 

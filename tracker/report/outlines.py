@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tracker.errors import MovieError, first_five
+from tracker.errors import MovieError
 from tracker.io.movie import Movie
 from tracker.lineage import Lineage
+from tracker.mask_match import other_masks
 from tracker.report.contours import Contours, find_contours, thin
 
 UNIT_PX = 0.25
@@ -49,28 +50,15 @@ def outline_movie(lineage: Lineage, mask_label: NDArray[np.int64], masks: Movie,
         labels = masks.read(frame)
         wanted = mask_label[starts[step] : starts[step + 1]]
         order = np.argsort(wanted)
-        _check(labels, wanted[order], masks.name, frame)
+        wrong = other_masks(labels, wanted, masks.name, frame)
+        if wrong:
+            raise MovieError(wrong)
         for plane in planes:
             flat = labels if labels.ndim == 2 else labels.max(axis=0) if plane < 0 else labels[plane]
             seen = find_contours(flat.astype(np.int64))
             row = starts[step] + order[np.searchsorted(wanted[order], seen.label)]
             drawn.append(Contours(row, seen.start, seen.points))
     return drawn
-
-
-def _check(labels: NDArray[np.generic], wanted: NDArray[np.int64], name: str, frame: int) -> None:
-    there = np.unique(labels).astype(np.int64)
-    there = there[there > 0]
-    if np.array_equal(there, wanted):
-        return
-    absent, further = np.setdiff1d(wanted, there), np.setdiff1d(there, wanted)
-    said = [
-        f"{what} {first_five(which.tolist())}" for what, which in (("without", absent), ("with", further)) if len(which)
-    ]
-    raise MovieError(
-        f"the masks in {name} are not those of the tracks: frame {frame} must hold the labels of its tracks, and is "
-        f"{' and '.join(said)}. Were the masks or tracks.csv changed since? Run again: `track run`"
-    )
 
 
 def pack_outlines(drawn: list[Contours], planes: list[int], centre: NDArray[np.int64], thinning: int) -> Outlines:

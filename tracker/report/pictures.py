@@ -85,8 +85,12 @@ def _plane(pixels: NDArray[np.generic], plane: int) -> NDArray[np.generic]:
 
 
 def _webp(pixels: NDArray[np.generic], dark: float, bright: float, scale: float, quality: int) -> bytes:
-    grey = np.clip((pixels.astype(np.float64) - dark) / max(bright - dark, 1e-12), 0, 1)
-    picture = Image.fromarray((255 * np.nan_to_num(grey) ** _GAMMA).astype(np.uint8))
+    grey = pixels.astype(np.float32)
+    grey -= dark
+    grey /= max(bright - dark, 1e-12)
+    np.nan_to_num(grey, copy=False, nan=0.0, posinf=1.0, neginf=0.0)
+    np.power(np.clip(grey, 0, 1, out=grey), _GAMMA, out=grey)
+    picture = Image.fromarray((255 * grey).astype(np.uint8))
     if scale < 1:
         height, width = (max(1, round(scale * side)) for side in pixels.shape)
         picture = picture.resize((width, height), Image.Resampling.BOX)

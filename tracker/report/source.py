@@ -82,7 +82,8 @@ def open_result(
     lineage, count = found.lineage, len(found.lineage.detections)
     if found.masks is None and config.data.segmentation is not None:
         raise InputError(
-            f"{folder} is a result of masks, but its folder ctc, which holds them, is missing. Run again: `track run`"
+            f"{folder} is a result of masks, but what holds them, its ctc or masks.zarr, is missing. "
+            "Run again: `track run`"
         )
     if count != run["counts"].get("selected_detections", count):
         raise InputError(
@@ -164,7 +165,7 @@ def _image_frames(config: Config, lineage: Lineage, masks: Movie | None, images:
     frames = lineage.detections.frames
     if masks is None:
         return np.where(np.isin(frames, images.frames), frames, -1)
-    # The run paired its images with the whole segmentation, of which ctc/ holds the kept frames only.
+    # The run paired its images with the whole segmentation, of which its own masks hold the kept frames only.
     whole = masks
     if config.data.segmentation is not None:
         place = ctc_masks(config.path(config.data.segmentation))

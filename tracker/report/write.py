@@ -13,7 +13,7 @@ import tracker
 from tracker.config_text import render_config
 from tracker.errors import ConfigError, OutputError
 from tracker.mistakes import KINDS
-from tracker.report.arrays import lineage_arrays, mistake_arrays, point_radius_px, show
+from tracker.report.arrays import MOST_MISTAKES, lineage_arrays, mistake_arrays, point_radius_px, show
 from tracker.report.contours import Contours
 from tracker.report.numbers import headline, margin_histogram
 from tracker.report.outlines import UNIT_PX, centre_units, outline_movie, pack_outlines
@@ -162,7 +162,7 @@ def _said(source: Source, n_shown: int, thinning: int, pictures: Pictures | None
             "errors first, then those with the least certain decisions. The numbers above and the histogram are of all."
         )
     if thinning == 0 and source.masks is not None:
-        said.append("To keep the file small cells are disks; their masks are in the folder ctc.")
+        said.append("To keep the file small cells are disks; their masks are in the result's folder.")
     elif thinning > 1:
         said.append(f"To keep the file small outlines have one of {thinning} of their points.")
     if pictures is not None and pictures.scale < 1:
@@ -178,7 +178,7 @@ def _said(source: Source, n_shown: int, thinning: int, pictures: Pictures | None
         )
     if source.mistakes is not None and len(source.mistakes) > 0:
         most = int(np.bincount(source.mistakes.kind).max())
-        limit = 3000 // len(KINDS)
+        limit = MOST_MISTAKES // len(KINDS)
         if most > limit:
             said.append(f"Of each kind of error the first {limit:,} are listed.")
     if not np.isfinite(source.margin).any() and len(lineage.links):

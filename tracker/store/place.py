@@ -68,7 +68,7 @@ def parse_place(url: str, folder: Path = Path(), *, arrays: Path | None = None, 
         text = url.removeprefix("sqlite:///")
         if not text or text.endswith("/"):
             raise ConfigError(f"store.url names no file: {url!r}; wanted {_EXAMPLES}")
-        path = Path(os.path.abspath(folder / Path(text).expanduser()))
+        path = Path(os.path.realpath(folder / Path(text).expanduser()))
         return Place("sqlite", arrays or path.with_name(f"{path.stem}.arrays"), path=path)
     if not url.startswith(("postgresql://", "postgres://")):
         kind = f"{url.partition('://')[0]}://..." if "://" in url else "a text without ://"

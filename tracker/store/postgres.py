@@ -56,7 +56,7 @@ class PostgresStore(SqlStore):
         with told(self.place, self._connection), block(self._cursor, "BEGIN"):
             yield
         if self._written > 2 * self._analysed:  # the planner must know how large the tables are
-            with told(self.place, self._connection):
+            with suppress(psycopg2.Error):  # what was written stands; a broken connection is told by the next statement
                 self._cursor.execute("ANALYZE nodes, edges, divisions")
             self._analysed = self._written
 

@@ -85,8 +85,8 @@ def told(place: Place, connection: Any) -> Iterator[None]:
         said = _said(error, place)
         if connection.closed or isinstance(error, (psycopg2.InterfaceError, errors.DeadlockDetected)):
             raise StoreLostError(
-                f"the connection to the store {place} broke: {said}. What was being written left nothing behind; "
-                "try again, or resume"
+                f"the connection to the store {place} broke: {said}. What was being written is there whole, or left "
+                "nothing behind; try again, or resume"
             ) from error
         advice = next((said for kind, said in _ADVICE if isinstance(error, kind)), "Mend this and try again")
         raise StoreError(f"the store {place} cannot be used: {said}. {advice}") from error
@@ -110,5 +110,5 @@ _ADVICE: tuple[tuple[type[Exception], str], ...] = (
 
 
 def _said(error: Exception, place: Place) -> str:
-    text = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+    text = " ".join(str(error).split()).rstrip(".?") or type(error).__name__
     return text if not place.password else text.replace(place.password, "***")

@@ -64,6 +64,7 @@ class Header:
         for kind in ("detection", "link", "division"):
             names = getattr(self, f"{kind}_columns")
             bad = [name for name in names if not _NAME.fullmatch(name) or name in TAKEN or len(name) > 60]
+            bad += [name for name in names if name.startswith("position_")]  # as SQLite names the coordinates
             bad += sorted({name for name in names if names.count(name) > 1})
             if bad:
                 raise StoreError(
@@ -181,7 +182,15 @@ def _set(rows: object, name: str, dtype: np.dtype[Any], shape: tuple[int | None,
         raise StoreError(f"{name} of rows for a store has the wrong shape: wanted {shape}, found {given.shape}")
     if given.dtype == object or not (np.can_cast(given.dtype, dtype, "same_kind") or given.size == 0):
         raise StoreError(f"{name} of rows for a store must hold {dtype}, found {given.dtype} (None is no number)")
-    object.__setattr__(rows, name, np.ascontiguousarray(given, dtype))
+    kept = np.ascontiguousarray(given, dtype)
+    if given.dtype.kind in "iu" and given.dtype != dtype:
+        lost = np.flatnonzero((kept != given).any(axis=tuple(range(1, given.ndim))))
+        if len(lost):
+            raise StoreError(
+                f"{name} of rows for a store must hold {dtype}, which {given.dtype} does not fit into; rows "
+                f"{first_five(lost.tolist())}"
+            )
+    object.__setattr__(rows, name, kept)
 
 
 def _columns(rows: object, name: str, count: int) -> None:

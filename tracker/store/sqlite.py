@@ -148,7 +148,7 @@ def create(place: Place, header: Header, *, overwrite: bool) -> SqliteStore:
         path.parent.mkdir(parents=True, exist_ok=True)
         with _file_lock(place):
             if path.exists():
-                _read_mark(place, _connect(place, write=False))  # never replace what is not ours
+                _check_ours(place)  # never replace what is not ours
             elif metadata_of(path).exists() and not overwrite:
                 raise StoreError(
                     f"{metadata_of(path)} describes a database that is not there. Name another with store.url, or "
@@ -172,12 +172,17 @@ def open_(place: Place, *, write: bool) -> SqliteStore:
     if not place.path.exists():
         raise StoreError(f"there is no store at {place}. `track run` with this store.url makes one")
     with _told(place):
+        _check_ours(place)  # before its journal becomes a write-ahead log
         connection = _connect(place, write=write)
-        header = _read_mark(place, connection)
-        if write:
-            connection.execute("BEGIN IMMEDIATE")  # says now, not in hours, whether this may be written
-            connection.execute("ROLLBACK")
-        return SqliteStore(place, header, connection)
+        try:
+            header = _read_mark(place, connection)
+            if write:
+                connection.execute("BEGIN IMMEDIATE")  # says now, not in hours, whether this may be written
+                connection.execute("ROLLBACK")
+            return SqliteStore(place, header, connection)
+        except BaseException:
+            connection.close()
+            raise
 
 
 def exists(place: Place) -> bool:
@@ -219,6 +224,15 @@ def _connect(place: Place, *, write: bool) -> sqlite3.Connection:
     connection.execute("PRAGMA cache_size = -65536")  # KiB
     connection.execute("PRAGMA temp_store = MEMORY")
     return connection
+
+
+def _check_ours(place: Place) -> None:
+    """Read the mark, and change nothing. Raises as `_read_mark`."""
+    connection = _connect(place, write=False)
+    try:
+        _read_mark(place, connection)
+    finally:
+        connection.close()
 
 
 def _read_mark(place: Place, connection: sqlite3.Connection) -> Header:

@@ -25,8 +25,10 @@ def make_window(opened: Proofreading, *, title: str, viewer: Viewer | None = Non
 
 
 def show_until_closed(window: Window) -> None:
-    """Run Qt until the window is closed."""
+    """Run Qt until the window is closed. Raises OutputError when the pins could not be saved then."""
     try:
         napari.run()
     finally:
         window.close()
+    if window.failure is not None:
+        raise window.failure

@@ -1,5 +1,6 @@
 """Movies as napari wants them: arrays (t, [z,] y, x) that read a frame when it is looked at."""
 
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -8,14 +9,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tracker.detections import Detections
+from tracker.errors import MovieError
 from tracker.io.movie import Movie
 from tracker.io.tracked_masks import relabel
+from tracker.mask_match import other_masks
+from tracker.reading import pair_frames
 
 _FRAMES_KEPT = 8
 
 
 class LazyFrames:
-    """An array over the kept frames of a movie. frames: (T,) t of each.   convert: from the pixels of step k to others.
+    """An array over the kept frames of a movie. frames: (T,) t of each; -1 = there is none, and the step is all zeros.
+
+    convert: from the pixels of step k to others.
 
     The last few frames stay in memory as they were read; what `convert` makes of them is made anew each time.
     """
@@ -43,10 +49,17 @@ class LazyFrames:
         """Number of pixels of the movie."""
         return int(np.prod(self.shape))
 
+    @property
+    def pictured(self) -> NDArray[np.int64]:
+        """The steps that have a frame."""
+        return np.flatnonzero(self._frames >= 0)
+
     def read(self, step: int) -> NDArray[np.generic]:
         """The pixels of a frame as they are in the movie."""
         if step not in self._held:
-            self._held[step] = self._movie.read(int(self._frames[step]))
+            frame = int(self._frames[step])
+            blank = frame < 0
+            self._held[step] = np.zeros(self._movie.shape, self._movie.dtype) if blank else self._movie.read(frame)
             while len(self._held) > _FRAMES_KEPT:
                 self._held.popitem(last=False)
         self._held.move_to_end(step)
@@ -85,10 +98,43 @@ def track_masks(masks: Movie, detections: Detections, track: Callable[[], NDArra
     return LazyFrames(masks, detections.frames, convert, np.dtype(np.int32))
 
 
+def read_masks(masks: Movie, detections: Detections, track: NDArray[np.int64]) -> LazyFrames:
+    """As `track_masks`, of tracks that stay; masks that are not those of the detections are said when they are seen.
+
+    Raises MovieError when the first, the middle or the last frame does not hold exactly the labels of its detections.
+    """
+    starts, frames = detections.starts, detections.frames
+
+    def wrong(step: int, pixels: NDArray[np.generic]) -> str:
+        return other_masks(pixels, detections.label[starts[step] : starts[step + 1]], masks.name, int(frames[step]))
+
+    def convert(step: int, pixels: NDArray[np.generic]) -> NDArray[Any]:
+        rows = slice(starts[step], starts[step + 1])
+        shown, seen = relabel(pixels, detections.label[rows], track[rows].astype(np.int32))
+        if not seen.all() or np.count_nonzero(shown) != np.count_nonzero(pixels):
+            warnings.warn(wrong(step, pixels), stacklevel=2)  # napari shows it beside the movie
+        return shown
+
+    made = LazyFrames(masks, frames, convert, np.dtype(np.int32))
+    for step in sorted({0, len(frames) // 2, len(frames) - 1}) if len(frames) else []:
+        said = wrong(step, made.read(step))
+        if said:
+            raise MovieError(said)
+    return made
+
+
+def image_frames(images: Movie, masks: Movie | None, detections: Detections) -> NDArray[np.int64]:
+    """(T,) the frame of the images that belongs to each kept frame; -1 where points have none."""
+    if masks is not None:
+        return pair_frames(masks, images, detections.frames)
+    return np.where(np.isin(detections.frames, images.frames), detections.frames, -1)
+
+
 def contrast_of(frames: LazyFrames) -> tuple[float, float]:
-    """Percentiles 1 and 99.8 of the first, the middle and the last frame."""
-    steps = sorted({0, frames.shape[0] // 2, frames.shape[0] - 1})
-    pixels = np.concatenate([np.asarray(frames[step], np.float64).ravel() for step in steps])
+    """Percentiles 1 and 99.8 of the first, the middle and the last frame that there are."""
+    steps = frames.pictured
+    steps = np.unique(steps[[0, len(steps) // 2, -1]]) if len(steps) else steps
+    pixels = np.concatenate([np.empty(0), *(np.asarray(frames[int(step)], np.float64).ravel() for step in steps)])
     pixels = pixels[np.isfinite(pixels)]
     low, high = np.percentile(pixels, [1, 99.8]) if len(pixels) else (0.0, 1.0)
     return float(low), float(high) if high > low else float(low) + 1.0

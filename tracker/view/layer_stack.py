@@ -4,32 +4,15 @@ from typing import Any
 
 import numpy as np
 from napari import Viewer
-from napari.utils.colormaps import CyclicLabelColormap
 from numpy.typing import NDArray
 
-from tracker.view.frames import LazyFrames, contrast_of, track_masks
-from tracker.view.layers import (
-    MOST_LABEL_COLOURS,
-    cell_spacing,
-    doubt_sizes,
-    track_rgba,
-    tracks_layer,
-    ways_layer,
-)
+from tracker.view.colours import LineColours, label_colormap, track_rgba
+from tracker.view.frames import LazyFrames, contrast_of, image_frames, track_masks
+from tracker.view.layers import cell_spacing, doubt_sizes, forks_metadata, tracks_layer, tracks_metadata, ways_layer
 from tracker.view.proofreading import Proofreading, Update
 
 FLASH_STEPS = 14
 _THIN, _LINE, _BOLD = 0.025, 0.05, 0.06  # widths of rings and lines, in distances between neighbours
-
-
-class _ColourOfTrack:
-    """What the tracks layer asks for colours: (n,) track numbers -> (n, 4)."""
-
-    def __init__(self, table: NDArray[np.float64]) -> None:
-        self._table = table
-
-    def map(self, track: NDArray[np.float64]) -> NDArray[np.float64]:
-        return self._table[np.asarray(track, np.int64)]
 
 
 class LayerStack:
@@ -45,18 +28,20 @@ class LayerStack:
         """Add all layers."""
         self.viewer, self.opened = viewer, opened
         self.spacing = cell_spacing(opened.lineage)
-        self.rgba = track_rgba(opened)
+        self.rgba = track_rgba(opened.parent_tracks)
         self._detections = opened.session.inputs.detections
         self._changed_rows = np.empty(0, np.int64)
         self._flash_left = 0
+        before = set(viewer.layers)
         self._add()
+        self.layers = [layer for layer in viewer.layers if layer not in before]
 
     def _add(self) -> None:
         viewer, opened, found = self.viewer, self.opened, self._detections
         inputs, ndim = opened.session.inputs, found.ndim
         scale = (1.0, *found.scale)
         if inputs.images is not None:
-            frames = LazyFrames(inputs.images, found.frames)
+            frames = LazyFrames(inputs.images, image_frames(inputs.images, inputs.masks, found))
             viewer.add_image(
                 frames, name="image", scale=scale, contrast_limits=contrast_of(frames), gamma=0.7, multiscale=False
             )
@@ -65,19 +50,20 @@ class LayerStack:
             self._masks = track_masks(inputs.masks, found, lambda: opened.track)
             self.cells = viewer.add_labels(
                 self._masks, name="cells", scale=scale, opacity=0.45, multiscale=False,
-                colormap=CyclicLabelColormap(colors=self.rgba[:MOST_LABEL_COLOURS]),
+                colormap=label_colormap(self.rgba),
             )  # fmt: skip
             self.cells.editable = False
         lines = tracks_layer(opened.lineage, opened.track)
         drawn: dict[str, Any] = {
             "tail_length": 8, "tail_width": 3, "blending": "translucent",
-            "colormaps_dict": {"track_id": _ColourOfTrack(self.rgba)},
+            "colormaps_dict": {"track_id": LineColours(self.rgba)},
         }  # fmt: skip
         # napari draws a graph, too, but takes long to; its graph is for saving, and follows when there is time.
         self._graph = lines.graph
-        self.tracks = viewer.add_tracks(lines.data, graph=lines.graph, name="tracks", **drawn)
+        metadata = tracks_metadata(opened.lineage)
+        self.tracks = viewer.add_tracks(lines.data, graph=lines.graph, name="tracks", metadata=metadata, **drawn)
         self.tracks.display_graph = False
-        self.forks = viewer.add_tracks(lines.forks, name="divisions", **drawn)
+        self.forks = viewer.add_tracks(lines.forks, name="divisions", metadata=forks_metadata(), **drawn)
         rings: dict[str, Any] = {
             "ndim": ndim, "face_color": "transparent",
             "border_width_is_relative": False, "border_width": _THIN * self.spacing,
@@ -105,17 +91,17 @@ class LayerStack:
 
     def show_lineage(self) -> None:
         """Tracks and masks as the lineage has them now."""
-        rgba = track_rgba(self.opened)
+        rgba = track_rgba(self.opened.parent_tracks)
         if self.cells is not None:
             if np.array_equal(rgba, self.rgba):
                 self.cells.refresh(extent=False)
             else:
-                self.cells.colormap = CyclicLabelColormap(colors=rgba[:MOST_LABEL_COLOURS])  # draws anew, too
+                self.cells.colormap = label_colormap(rgba)  # draws anew, too
         self.rgba = rgba
         lines = tracks_layer(self.opened.lineage, self.opened.track)
         self._graph = lines.graph
         for layer, data in ((self.tracks, lines.data), (self.forks, lines.forks)):
-            layer.colormaps_dict = {"track_id": _ColourOfTrack(rgba)}
+            layer.colormaps_dict = {"track_id": LineColours(rgba)}
             layer.data = data
 
     def show_graph(self) -> None:

@@ -1,19 +1,19 @@
 """What each layer of the viewer shows, as arrays: no window here. World coordinates: step, then positions."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tracker.io.geff_extra import about_detections
 from tracker.lineage import Lineage
 from tracker.suggest import spacing
-from tracker.track_colours import colour_table
 from tracker.view.proofreading import Proofreading
 from tracker.view.ways import Way, key_of
 
 LARGEST, SMALLEST = 0.55, 0.12  # of the distance between neighbours: diameter of the most and the least doubtful
 WAYS_NAMED = 4  # the first ways out, whose costs stand in the picture
-MOST_LABEL_COLOURS = 65_535  # of a labels layer; masks of tracks beyond take the colours of the first ones again
 WAYS_SHOWN = 9  # of each side: as many as there are keys
 
 
@@ -67,12 +67,14 @@ def _vertices(lineage: Lineage, track: NDArray[np.int64], rows: NDArray[np.int64
     return data if len(data) else np.zeros((1, data.shape[1]))
 
 
-def track_rgba(opened: Proofreading) -> NDArray[np.float64]:
-    """(T + 1, 4) colour of each track number, those of the report; 0, which is no track, is transparent."""
-    rgb = colour_table(opened.parent_tracks)
-    rgba = np.column_stack([rgb, np.ones(len(rgb))])
-    rgba[0, 3] = 0.0
-    return rgba
+def tracks_metadata(lineage: Lineage) -> dict[str, Any]:
+    """What a tracks layer carries along, so that it is saved as what it was made from: scale, unit, frame of a step."""
+    return {"pintrack": about_detections(lineage.detections)}
+
+
+def forks_metadata() -> dict[str, Any]:
+    """What says of a layer that its lines from mothers to daughters are no tracks."""
+    return {"pintrack": {"drawn_from": "tracks"}}
 
 
 def cell_spacing(lineage: Lineage) -> float:

@@ -7,10 +7,12 @@ from qtpy.QtCore import Qt
 from qtpy.QtGui import QBrush, QColor
 from qtpy.QtWidgets import (
     QAbstractItemView,
+    QFrame,
     QLabel,
     QListWidget,
     QListWidgetItem,
     QPushButton,
+    QScrollArea,
     QTabWidget,
     QVBoxLayout,
     QWidget,
@@ -37,8 +39,8 @@ class Panel(QWidget):
         """Empty until `show_all`."""
         super().__init__()
         self._window = window
-        self.head, self.message, self.file = QLabel(), QLabel(), QLabel()
-        for label in (self.head, self.message, self.file):
+        self.time, self.head, self.message, self.file = QLabel(), QLabel(), QLabel(), QLabel()
+        for label in (self.time, self.head, self.message, self.file):
             label.setWordWrap(True)
             label.setTextFormat(Qt.TextFormat.PlainText)
         self.ways, self.pins, self.conflicts = _list(), _list(), _list()
@@ -54,14 +56,14 @@ class Panel(QWidget):
             ("Lineage", [self.tree]),
             ("Pins", [self.pins, self.take_away]),
             ("Refused", [self.conflicts]),
-            ("Weights", [self.sliders]),
-            ("Keys", [_keys()]),
+            ("Weights", [_scrolled(self.sliders)]),
+            ("Keys", [_scrolled(_keys())]),
         ):
             self.tabs.addTab(_column(parts), name)
         column = QVBoxLayout(self)
-        for part in (self.head, self.ways, self.message, self.tabs, self.file, self.save):
+        for part in (self.time, self.head, self.ways, self.message, self.tabs, self.file, self.save):
             column.addWidget(part)
-        column.setStretch(3, 1)
+        column.setStretchFactor(self.tabs, 1)
         self.setMinimumWidth(330)
 
     def say(self, message: str, *, bad: bool = False) -> None:
@@ -139,8 +141,10 @@ class Panel(QWidget):
         self.file.setText(f"{file.path.name}: " + ("changes are kept, not saved yet" if file.unsaved else "saved"))
 
     def show_time(self) -> None:
-        """Which frame is shown."""
-        self.tree.show_step(int(self._window.viewer.dims.current_step[0]))
+        """Which frame is shown: napari's slider counts frames that were kept, names of cells have the movie's own t."""
+        step, frames = int(self._window.viewer.dims.current_step[0]), self._window.opened.lineage.detections.frames
+        self.time.setText(f"t = {frames[step]} (frame {step + 1} of {len(frames)})")
+        self.tree.show_step(step)
 
     def _highlight(self, item: QListWidgetItem) -> None:
         self._window.opened.highlight = int(item.data(Qt.ItemDataRole.UserRole))
@@ -171,6 +175,15 @@ def _keys() -> QLabel:
     label.setWordWrap(True)
     label.setAlignment(Qt.AlignmentFlag.AlignTop)
     return label
+
+
+def _scrolled(part: QWidget) -> QScrollArea:
+    """As large as there is room, however many lines it has."""
+    made = QScrollArea()
+    made.setWidgetResizable(True)
+    made.setFrameShape(QFrame.Shape.NoFrame)
+    made.setWidget(part)
+    return made
 
 
 def _list() -> QListWidget:

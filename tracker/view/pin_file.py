@@ -23,7 +23,7 @@ def default_pins(config: Config, place: Path) -> Path:
 
 
 class PinFile:
-    """A file of pins while a viewer is open on it. kept: pins, numbers and history as they stand now.
+    """A file of pins while a viewer is open on it. kept: pins, numbers, history as they stand now; journal: its file.
 
     Others may add and take away rows meanwhile: only the viewer's own changes are written (see `write_pins`).
     """
@@ -36,20 +36,20 @@ class PinFile:
         """
         self.path = path
         _refuse_unwritable(path)
-        self._journal = journal_of(path)
+        self.journal = journal_of(path)
         self._open = ExitStack()
         try:
-            self._open.enter_context(locked(self._journal, wait_s=_OTHER_VIEWER_S))
+            self._open.enter_context(locked(self.journal, wait_s=_OTHER_VIEWER_S))
         except OutputError as error:
             raise OutputError(
                 f"{path} is open in another viewer. Close that one, or name another file with --pins"
             ) from error
         try:
             rows = _rows(path)
-            self.kept = read_journal(self._journal) or Kept(rows, list(rows))
+            self.kept = read_journal(self.journal) or Kept(rows, list(rows))
             self.recovered = self.kept.pins != self.kept.saved
             self._take_over(rows)
-            begin_journal(self._journal, self.kept)  # a line that was cut short must not stay before new ones
+            begin_journal(self.journal, self.kept)  # a line that was cut short must not stay before new ones
         except BaseException:
             self._open.close()
             raise
@@ -61,7 +61,7 @@ class PinFile:
 
     def follow(self, event: str, step: Step | None = None) -> None:
         """Keep an event: on disk when this returns. Raises OutputError; then it is not kept."""
-        append_event(self._journal, event, step)
+        append_event(self.journal, event, step)
         self.kept.follow(event, step)
 
     def save(self) -> list[PinRow]:
@@ -74,14 +74,14 @@ class PinFile:
             write_pins(self.path, self.kept.pins, since=before)
         there = _rows(self.path)
         self.kept.saved = [row for row in there if row in self.kept.pins]
-        begin_journal(self._journal, self.kept)
+        begin_journal(self.journal, self.kept)
         return [row for row in there if row not in self.kept.pins]
 
     def close(self) -> None:
         """Let others open it. A journal that knows no more than the file is taken away."""
         history = self.kept.history
         if not (history.done or history.undone or self.kept.numbers or self.unsaved):
-            self._journal.unlink(missing_ok=True)
+            self.journal.unlink(missing_ok=True)
         self._open.close()
 
     def __enter__(self) -> "PinFile":

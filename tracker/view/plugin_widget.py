@@ -30,10 +30,13 @@ class OpenConfig(QWidget):
         column.addStretch(1)
 
     def open(self, config: Path) -> None:
-        """Open a config, with the pins that `track view` would take; says why where it cannot."""
+        """Open a config, with the pins that `track view` would take, in place of the one before; or say why not."""
         if self._window is not None:
-            self._window.close()
-            self._window = None
+            self._window.leave()
+            failure, self._window = self._window.failure, None
+            if failure is not None:
+                self.message.setText(str(failure))
+                return
         try:
             loaded = load_config(config)
             opened = Proofreading(loaded, default_pins(loaded, config))

@@ -22,8 +22,9 @@ from tracker.suggest import Order
 from tracker.view.history import Step
 from tracker.view.numbers import numbers_of, set_number
 from tracker.view.pin_file import PinFile
-from tracker.view.stable_tracks import follow_tracks, parents_of_tracks
+from tracker.view.stable_tracks import parents_of_tracks
 from tracker.view.suggestions import Suggestions
+from tracker.view.track_numbers import TrackNumbers
 from tracker.view.ways import Way, key_of, ways_of
 
 _CONFLICTS_KEPT = 20
@@ -47,8 +48,7 @@ class Update:
 class Proofreading:
     """A config kept open, a file of pins, and a person's place in them.
 
-    lineage: as of the last step.   track: (N,) number of each detection's track, 0 where it is not selected; a number
-        stays with its track while others change.
+    lineage: as of the last step.
     selection: row that is looked at, -1 for none.   targets: rows picked as its children, up to two.
     highlight: index into `ways` of the way that keys act on.
     conflicts: why changes were refused, the last one last.
@@ -73,10 +73,7 @@ class Proofreading:
             self.initial_numbers = numbers_of(self.session)
             self._resume()
             self.lineage = self.session.lineage
-            self.track = self.lineage.track_id.copy()
-            self._remembered = np.zeros(len(self.track), np.int64)
-            follow_tracks(self.track, self.lineage, remembered=self._remembered)
-            self._largest_track = int(self.track.max(initial=0))
+            self._track_numbers = TrackNumbers(self.lineage)
             self.selection, self.highlight = -1, 0
             self.targets: list[int] = []
             self.conflicts: list[str] = []
@@ -92,6 +89,11 @@ class Proofreading:
     def pins(self) -> list[PinRow]:
         """The pins of the file, those that are not saved yet included."""
         return self.file.kept.pins
+
+    @property
+    def track(self) -> NDArray[np.int64]:
+        """(N,) number of each detection's track, 0 where it is not selected: see `TrackNumbers`."""
+        return self._track_numbers.track
 
     @property
     def numbers(self) -> dict[str, float]:
@@ -226,8 +228,7 @@ class Proofreading:
         self.lineage, self._ways = self.session.lineage, None
         self.highlight = 0
         old = self.track
-        self.track = follow_tracks(old, self.lineage, self._largest_track, self._remembered)
-        self._largest_track = max(self._largest_track, int(self.track.max(initial=0)))
+        self._track_numbers.follow(event, self.lineage)
         rows, links = self._touched(change, before, old)
         return Update(step, change, rows, links, time.perf_counter() - start)
 

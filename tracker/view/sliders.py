@@ -1,6 +1,6 @@
 """A slider per weight and cost; letting go of it solves again."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QGridLayout, QLabel, QSlider, QWidget
@@ -16,6 +16,14 @@ def span_of(value: float) -> tuple[float, float]:
     return (-1.0, 1.0) if value == 0 else (min(0.0, 3 * value), max(0.0, 3 * value))
 
 
+class _Slider(QSlider):
+    """Moved by hand and keys; the wheel, which scrolls the list it stands in, must not change a weight in passing."""
+
+    def wheelEvent(self, event: Any) -> None:  # noqa: N802 - Qt's name
+        """Leave it to the list."""
+        event.ignore()
+
+
 class Sliders(QWidget):
     """One line per number: its name, a slider, the value."""
 
@@ -29,7 +37,7 @@ class Sliders(QWidget):
         grid = QGridLayout(self)
         for line, (name, value) in enumerate(window.opened.initial_numbers.items()):
             self._spans[name] = span_of(value)
-            slider = self.sliders[name] = QSlider(Qt.Orientation.Horizontal)
+            slider = self.sliders[name] = _Slider(Qt.Orientation.Horizontal)
             slider.setRange(0, STEPS)
             slider.setTracking(False)  # the value changes when it is let go
             slider.setToolTip("lower cost is better; in the config: " + f"{value:g}")

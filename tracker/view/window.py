@@ -8,7 +8,7 @@ from napari import Viewer
 from numpy.typing import NDArray
 from qtpy.QtCore import QTimer
 
-from tracker.errors import PintrackError
+from tracker.errors import OutputError, PintrackError
 from tracker.pin_table import meaning
 from tracker.view.history import Step
 from tracker.view.keys import DIGITS, KEYS
@@ -29,6 +29,7 @@ class Window:
     def __init__(self, viewer: Viewer, opened: Proofreading) -> None:
         """Add the layers and the panel, bind the keys."""
         self.viewer, self.opened = viewer, opened
+        self.failure: PintrackError | None = None
         self._closed = False
         self._detections = opened.session.inputs.detections
         self.stack = LayerStack(viewer, opened)
@@ -189,23 +190,41 @@ class Window:
         self.viewer.status = message
 
     def close(self) -> None:
-        """Save, and let others open the file. Layers stay."""
+        """Save, and let others open the file. Layers stay, to be looked at.
+
+        Where saving fails, `failure` says why: this is called while Qt closes the window, which no error may leave.
+        """
         if self._closed:
             return
         self._closed = True
+        for provider, name in self._bound:
+            provider.bind_key(name, None)  # what stays must not change pins any more
         for timer in (self._autosave, self._later, self._flash):
             timer.stop()
         self.viewer.dims.events.current_step.disconnect(self._on_step)
         self.viewer.dims.events.ndisplay.disconnect(self.show_selection)
         self.viewer.mouse_drag_callbacks.remove(self._on_click)
-        self.opened.close()
+        try:
+            self.opened.close()
+        except PintrackError as error:
+            kept = self.opened.file.journal.name
+            self.failure = OutputError(f"{error}. Nothing is lost: {kept} keeps the changes for the next `track view`")
+
+    def leave(self) -> None:
+        """Close, and take the panel and the layers away, so that another lineage can be shown in this viewer."""
+        self.close()
+        self.viewer.window.remove_dock_widget(self._dock)
+        for layer in self.stack.layers:
+            if layer in self.viewer.layers:
+                self.viewer.layers.remove(layer)
 
     # Inside --------------------------------------------------------------------------------------------------------
 
     def _bind(self) -> None:
-        layers = [self.viewer, *self.viewer.layers]
+        layers = [self.viewer, *self.stack.layers]
         actions = [(name, getattr(self, key.action)) for key in KEYS for name in key.names]
         actions += [(digit, lambda digit=digit: self.choose(int(digit))) for digit in DIGITS]
+        self._bound = [(provider, name) for provider in layers for name, _ in actions]
         for provider in layers:  # the active layer is asked before the viewer
             for name, action in actions:
                 provider.bind_key(name, _as_key(action), overwrite=True)

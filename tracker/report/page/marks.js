@@ -82,27 +82,41 @@ function ring(pen, x, y, radius) {
   pen.stroke();
 }
 
-// False things are crossed out, missed ones dashed; the chosen one is thicker.
+// Lines are links, rings detections, squares divisions; false ones are crossed out, missed ones dashed, those of another
+// kind double. The chosen one is thicker.
 function drawMistakes(pen, step, zoom) {
   if (!meta.has_truth) return;
-  for (let k = 0; k < arrays.mistake_kind.length; k++) {
-    const own = k === state.mistake;
-    if (arrays.mistake_step[2 * k] !== step && arrays.mistake_step[2 * k + 1] !== step) continue;
-    const [ax, ay, bx, by] = mistakePlace(k);
-    for (const [width, colour] of [[own ? 6 : 4, "rgba(0,0,0,0.7)"], [own ? 3.2 : 1.8, "#ff6a5c"]]) {
-      pen.lineWidth = width / zoom;
-      pen.strokeStyle = colour;
-      pen.setLineDash(meta.kinds[arrays.mistake_kind[k]].startsWith("missed") ? [5 / zoom, 4 / zoom] : []);
-      if (ax !== bx || ay !== by) {
-        pen.beginPath();
-        pen.moveTo(ax, ay);
-        pen.lineTo(bx, by);
-        pen.stroke();
-      } else ring(pen, ax, ay, 1.5 * meta.mark_radius_px);
-      pen.setLineDash([]);
-      if (!meta.kinds[arrays.mistake_kind[k]].startsWith("missed")) cross(pen, (ax + bx) / 2, (ay + by) / 2, 4.5 / zoom);
-    }
+  for (let k = 0; k < arrays.mistake_kind.length; k++)
+    if (arrays.mistake_step[2 * k] === step || arrays.mistake_step[2 * k + 1] === step) drawMistake(pen, k, zoom);
+}
+
+function drawMistake(pen, k, zoom) {
+  const kind = meta.kinds[arrays.mistake_kind[k]], own = k === state.mistake;
+  const crossed = kind.startsWith("false"), dashed = kind.startsWith("missed"), double = !crossed && !dashed;
+  const [ax, ay, bx, by] = mistakePlace(k), wide = own ? 3.2 : 1.8;
+  const crossY = kind.includes("link") ? (ay + by) / 2 : ay - 1.5 * meta.mark_radius_px; // of rings and squares on top
+  const strokes = [[2 * wide + (double ? 2.4 : 0), "rgba(0,0,0,0.7)"], [double ? wide + 2.8 : wide, "#ff8a7d"]];
+  if (double) strokes.push([wide, "#000"]);
+  for (const [width, colour] of strokes) {
+    pen.lineWidth = width / zoom;
+    pen.strokeStyle = colour;
+    pen.setLineDash(dashed ? [5 / zoom, 4 / zoom] : []);
+    outlineOfMistake(pen, kind, ax, ay, bx, by);
+    pen.setLineDash([]);
+    if (crossed) cross(pen, (ax + bx) / 2, crossY, 4.5 / zoom);
   }
+}
+
+function outlineOfMistake(pen, kind, ax, ay, bx, by) {
+  const reach = 1.5 * meta.mark_radius_px, still = ax === bx && ay === by;
+  pen.beginPath();
+  if (kind.includes("link")) {
+    pen.moveTo(still ? ax - reach / 2 : ax, ay); // a link that goes nowhere is seen, too
+    pen.lineTo(still ? ax + reach / 2 : bx, by);
+  } else if (kind.includes("division") || kind.includes("children")) {
+    pen.rect(ax - reach, ay - reach, 2 * reach, 2 * reach);
+  } else pen.arc(ax, ay, reach, 0, 2 * Math.PI);
+  pen.stroke();
 }
 
 function cross(pen, x, y, half) {

@@ -61,7 +61,8 @@ function listMistakes(kind) {
   byId("mistakes-said").textContent = !total
     ? "No errors of this kind."
     : (chosen.length < total ? `Showing ${chosen.length.toLocaleString("en")} of ${total.toLocaleString("en")}. ` : "") +
-      "What is false is crossed out, what was missed is dashed. Divisions also show up as links.";
+      "Lines are links, rings detections, squares divisions. What is false is crossed out, what was missed is dashed, " +
+      "what is of another kind is double. Divisions also show up as links.";
   byId("mistakes").replaceChildren(
     ...chosen.map((k) => {
       const item = element(

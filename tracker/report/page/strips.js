@@ -11,7 +11,7 @@ const sightings = new IntersectionObserver((seen) => {
 }, { rootMargin: "200px" });
 
 // steps: of the panels, -1 = outside of the movie; x, y, half: the place; marked: rows that are outlined in white;
-// plane: -1 = from above, else z; mistake: an error that is drawn, or -1.
+// rivals: rows that are outlined dashed; plane: -1 = from above, else z; mistake: an error that is drawn, or -1.
 function strip(what) {
   const canvas = element("canvas");
   const ratio = Math.min(2, window.devicePixelRatio || 1);
@@ -27,7 +27,7 @@ function strip(what) {
   return canvas;
 }
 
-function drawPanel(pen, step, image, place, ratio, { x, y, half, marked, plane, mistake = -1 }) {
+function drawPanel(pen, step, image, place, ratio, { x, y, half, marked, rivals = [], plane, mistake = -1 }) {
   const zoom = PANEL_PX / (2 * half), gap = 2;
   pen.save();
   pen.setTransform(ratio, 0, 0, ratio, place * PANEL_PX * ratio, 0);
@@ -43,15 +43,8 @@ function drawPanel(pen, step, image, place, ratio, { x, y, half, marked, plane, 
     pen.translate(-x, -y);
     if (image && shown === step) pen.drawImage(image, -0.5, -0.5, meta.shape[1], meta.shape[0]);
     drawCells(pen, step, plane, zoom, { fill: image ? 0 : 0.35, outlines: true });
-    for (const row of marked) {
-      const path = facts.step[row] === step ? pathOf(row, plane) : null;
-      if (!path) continue;
-      for (const [width, colour] of [[5, "#000"], [2.2, "#fff"]]) {
-        pen.lineWidth = width / zoom;
-        pen.strokeStyle = colour;
-        pen.stroke(path);
-      }
-    }
+    for (const row of rivals) if (facts.step[row] === step) outline(pen, pathOf(row, plane), zoom, [5 / zoom, 4 / zoom]);
+    for (const row of marked) if (facts.step[row] === step) outline(pen, pathOf(row, plane), zoom, []);
     if (mistake >= 0) {
       const before = state.mistake;
       state.mistake = mistake;
@@ -70,21 +63,34 @@ function drawPanel(pen, step, image, place, ratio, { x, y, half, marked, plane, 
   pen.restore();
 }
 
+// White within black, seen on any ground: what is dashed is another line on the same ground.
+function outline(pen, path, zoom, dashes) {
+  if (!path) return;
+  for (const [width, colour, dash] of [[5, "#000", []], [2.2, "#fff", dashes]]) {
+    pen.lineWidth = width / zoom;
+    pen.strokeStyle = colour;
+    pen.setLineDash(dash);
+    pen.stroke(path);
+  }
+  pen.setLineDash([]);
+}
+
 // Volumes that have their planes are shown at the height of the detection, others from above.
 function planeOf(row) {
   return meta.planes.length > 1 ? nearestPlane(arrays.z[row]) : -1;
 }
 
-// The frame before a detection, its own, and those of its children or at least the next.
-function stripOf(row) {
+// The frame before a detection, its own, and those of its children and rivals or at least the next.
+function stripOf(row, rivals) {
   const step = facts.step[row], children = childrenOf(row), parent = arrays.parent[row];
-  const last = Math.max(step + 1, ...children.map((child) => facts.step[child]));
+  const last = Math.max(step + 1, ...[...children, ...rivals].map((later) => facts.step[later]));
   const steps = [];
   for (let one = step - 1; one <= last; one++) steps.push(one < facts.steps ? one : -1);
-  const family = [row, ...children, ...(parent >= 0 ? [parent] : [])];
-  const reach = Math.max(...family.map((one) => Math.hypot(across(one) - across(row), down(one) - down(row))));
-  const radius = radiusOf(row);
-  return strip({ steps, x: across(row), y: down(row), half: Math.max(3.2 * radius, reach + 1.6 * radius), marked: family, plane: planeOf(row) });
+  const family = [row, ...children, ...(parent >= 0 ? [parent] : [])], radius = radiusOf(row);
+  const reach = (rows) => Math.max(0, ...rows.map((one) => Math.hypot(across(one) - across(row), down(one) - down(row))));
+  const beyond = Math.min(reach(rivals), 7 * radius); // a rival far away must not make all others small
+  const half = Math.max(3.2 * radius, reach(family) + 1.6 * radius, beyond + 1.6 * radius);
+  return strip({ steps, x: across(row), y: down(row), half, marked: family, rivals, plane: planeOf(row) });
 }
 
 function stripOfMistake(k) {

@@ -38,7 +38,7 @@ function fillRun() {
     length.style.width = `${Math.min(100, (100 * seconds) / total)}%`;
     return element("tr", {}, element("td", { textContent: name }), element("td", { textContent: `${seconds.toFixed(2)} s`, className: "number" }), element("td", {}, length));
   });
-  const written = (value) => (typeof value === "number" ? value.toLocaleString("en", { maximumFractionDigits: 6 }) : String(value));
+  const written = (value) => (typeof value === "number" ? value.toLocaleString("en", { maximumFractionDigits: 6 }) : String(value ?? "none"));
   byId("panel-run").append(
     element("h2", { textContent: "Seconds" }), element("table", { className: "times" }, ...times),
     element("h2", { textContent: "The answer" }), element("table", {}, ...rows(Object.entries(meta.run).map(([name, value]) => [name.replaceAll("_", " "), written(value)]), "number")),

@@ -92,9 +92,9 @@ function drawTree() {
     const mother = arrays.track_parent[track], x = treeX(track), other = mother < 0 ? x : treeX(mother);
     return Math.max(x, other) > GUTTER - 8 && Math.min(x, other) < width + 8;
   });
-  if (state.track >= 0 && families.place[state.track] >= 0) drawTrack(pen, state.track, line + 5, colour("--ink"));
   for (const track of seen) drawTrack(pen, track, line, colourOf(track));
   for (const track of seen) drawTrackMarks(pen, track, line, colour);
+  if (state.track >= 0 && families.place[state.track] >= 0) frameTrack(pen, state.track, line, colour);
   pen.restore();
 }
 
@@ -137,6 +137,17 @@ function drawTrack(pen, track, width, colour) {
   } else pen.moveTo(x, treeY(first));
   pen.lineTo(x, Math.max(treeY(last), treeY(first) + 0.5));
   pen.stroke();
+}
+
+// The chosen track stands in a frame, which also shows around a track of one cell.
+function frameTrack(pen, track, line, colour) {
+  const x = treeX(track), half = Math.max(6, line + 4);
+  const first = treeY(facts.step[arrays.track_first[track]]), last = treeY(facts.step[arrays.track_last[track]]);
+  for (const [width, ink] of [[4, colour("--tree")], [2, colour("--ink")]]) {
+    pen.lineWidth = width;
+    pen.strokeStyle = ink;
+    pen.strokeRect(x - half, first - half, 2 * half, last - first + 2 * half);
+  }
 }
 
 function drawTrackMarks(pen, track, line, colour) {

@@ -11,19 +11,27 @@ function marginInWords(margin) {
   return meta.margins === "exact" ? "margin 0: another answer costs the same" : "margin 0: another answer may cost the same";
 }
 
+// What else the decision of that place in the list could have been linked to.
+function rivalsOf(place) {
+  return [...arrays.rivals.subarray(3 * place, 3 * place + 3)].filter((row) => row >= 0);
+}
+
 function startUncertain() {
   drawHistogram();
   const rows = [...arrays.uncertain];
   byId("doubt-said").textContent = rows.length
-    ? `In white the cell, where it came from, and what became of it. Names are frame:label. Showing ${rows.length}; ` +
-      "`track suggest` writes them as pins to be confirmed."
+    ? "Full lines: the cell, where it came from, and what became of it. " +
+      (arrays.rivals.some((one) => one >= 0) ? "Dashed lines: what else it could have been linked to, up to three. " : "") +
+      `Names are frame:label. Showing ${rows.length}; \`track suggest\` writes them as pins to be confirmed.`
     : "There is none with a margin.";
   rows.forEach((row, place) => {
+    const rivals = rivalsOf(place);
+    const others = rivals.length ? ` · or ${rivals.map(cellName).join(", ")} (dashed)` : "";
     const item = element(
       "button", { type: "button", className: "item" },
       element("span", { className: "what", textContent: `${place + 1}. Cell ${cellName(row)} ${answerInWords(row)}` }),
-      element("span", { className: "why", textContent: `track ${trackIdOf(row)} · ${marginInWords(arrays.margin[row])}` }),
-      stripOf(row),
+      element("span", { className: "why", textContent: `track ${trackIdOf(row)} · ${marginInWords(arrays.margin[row])}${others}` }),
+      stripOf(row, rivals),
     );
     item.onclick = () => choose(row, { show: true, from: "doubts" });
     byId("doubts").append(element("li", {}, item));
