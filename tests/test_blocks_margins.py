@@ -161,3 +161,12 @@ def test_margins_that_nobody_wants_are_not_measured(tmp_path):
     assert "margins" not in json.loads((tmp_path / "result" / "run.json").read_text())["seconds"]
     assert track("run", config, "--quiet", "--resume", "--overwrite") == 0  # the store knows enough to do so later
     assert np.isfinite(margins_in(tmp_path / "result")).any()
+
+
+def test_both_kinds_of_store_give_the_same_margins(postgres, tmp_path):
+    config = write_movie(tmp_path, "pair", 60)
+    url = f"store.url={postgres.url(postgres.new_database())}"
+    for place, store in (("file", ()), ("server", ("--set", url))):
+        assert track("run", config, "--quiet", "--output", tmp_path / place, *store) == 0
+    assert tables(tmp_path / "server") == tables(tmp_path / "file")
+    assert np.isfinite(margins_in(tmp_path / "server")).any()
