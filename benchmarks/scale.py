@@ -104,23 +104,30 @@ def make_points(size: int, frames: int | None, seed: int, folder: str) -> str:
 
 
 def draw(rows: list[dict], path: Path) -> None:
-    """Seconds and gigabytes against detections, both axes logarithmic."""
+    """Processor seconds, which other work disturbs least, and gigabytes against detections, both logarithmic."""
     import matplotlib
 
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    figure, axes = pyplot.subplots(1, 2, figsize=(10, 4), constrained_layout=True)
+    figure, axes = pyplot.subplots(1, 2, figsize=(10, 5), constrained_layout=True)
+    colours = dict(zip(("pintrack", *PEERS), ("#1f77b4", "#d62728", "#9467bd", "#7f7f7f"), strict=True))
     for label in dict.fromkeys(row["label"] for row in rows):
         own = [row for row in rows if row["label"] == label]
         size = [row["detections"] for row in own]
-        axes[0].loglog(size, [row["total_s"] for row in own], "o-", label=label)
-        axes[1].loglog(size, [row["memory_mb"] / 1000 for row in own], "o-", label=label)
-    for axis, name in zip(axes, ("seconds", "peak memory, GB"), strict=True):
+        style = {
+            "color": colours[label.partition(",")[0]],
+            "marker": "s" if "blocks" in label else "o",
+            "linestyle": "--" if "no divisions" in label else "-",
+            "fillstyle": "none" if "no divisions" in label else "full",
+        }
+        axes[0].loglog(size, [row["cpu_s"] for row in own], label=label, **style)
+        axes[1].loglog(size, [row["memory_mb"] / 1000 for row in own], **style)
+    for axis, name in zip(axes, ("processor seconds", "peak memory, GB"), strict=True):
         axis.set_xlabel("detections")
         axis.set_ylabel(name)
         axis.grid(True, which="both", alpha=0.2)
-    axes[0].legend()
+    figure.legend(loc="outside lower center", ncols=3, frameon=False)
     figure.savefig(path, dpi=110)
 
 
