@@ -5,6 +5,7 @@ import pickle
 import re
 import signal
 from functools import partial
+from itertools import count
 
 import pytest
 
@@ -50,8 +51,7 @@ def test_every_item_is_done_once(tmp_path, workers):
 )
 def test_what_goes_wrong_ends_all(tmp_path, bad, error, message):
     with pytest.raises(error, match=re.escape(message)):
-        list(each_done(partial(start, tmp_path, bad), range(100), 2))
-    assert len(list(tmp_path.iterdir())) < 99
+        list(each_done(partial(start, tmp_path, bad), count(), 2))  # or it would never end
 
 
 def test_errors_come_back_from_other_processes():

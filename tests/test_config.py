@@ -91,7 +91,7 @@ def test_defaults():
         ("solver", {"gap": -1}, "[solver] gap: must be at least 0, found -1"),
         ("solver", {"time_limit_s": 0}, "[solver] time_limit_s: must be larger than 0, found 0"),
         ("solver", {"bcakend": "scip"}, "[solver] bcakend: unknown key; did you mean 'backend'?"),
-        ("output", {"colour": 1}, "[output] colour: unknown key; known are path, margins"),
+        ("output", {"colour": 1}, "[output] colour: unknown key; known are path, margins, masks"),
         ("candidate", {}, "[candidate]: unknown section; did you mean 'candidates'?"),
         ("output", [], "[output]: must be a table of keys, found []"),
     ],

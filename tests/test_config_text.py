@@ -81,7 +81,7 @@ FULL = {
     "store": {"url": "sqlite:///s.db", "arrays": "vectors", "block_frames": 4, "workers": 3},
     "blocks": {"count": [4, 2, 1], "context": [1, 60, 40.5], "workers": 3,
                "launcher": "sbatch --wait {command}", "retries": 0},
-    "output": {"path": "out", "margins": "none"},
+    "output": {"path": "out", "margins": "none", "masks": "zarr"},
 }  # fmt: skip
 
 
