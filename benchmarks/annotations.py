@@ -23,7 +23,8 @@ from tracker.matching import match_truth
 from tracker.pin_checks import resolve_pins
 from tracker.pin_table import PinRow, pin_table
 from tracker.pipeline import to_lineage
-from tracker.prepare import Stopwatch, context_of, prepare
+from tracker.prepare import context_of, prepare
+from tracker.stopwatch import Stopwatch
 from tracker.suggest import Order, suggest
 from tracker.truth import read_truth
 

@@ -24,9 +24,9 @@ from tracker.costs import price, to_problem
 from tracker.detections import Detections
 from tracker.features.context import FeatureContext
 from tracker.ilp.solve import solve
+from tracker.inputs import Inputs, read_inputs
 from tracker.lineage import make_lineage
 from tracker.matching import match_objects
-from tracker.prepare import Inputs, read_inputs
 from tracker.truth import read_truth
 from tracker.tuning.quick_score import MatchedTruth, Score, quick_score
 

@@ -30,7 +30,8 @@ from tracker.pin_sources import pins_from_lineage, truth_as_lineage
 from tracker.pin_table import PinRow
 from tracker.pins import write_pins
 from tracker.pipeline import run, to_lineage
-from tracker.prepare import Stopwatch, prepare, solver_settings
+from tracker.prepare import prepare, solver_settings
+from tracker.stopwatch import Stopwatch
 from tracker.suggest import suggest
 from tracker.truth import read_truth
 

@@ -28,9 +28,9 @@ from embeddings.methods.tap import division_scores, embed_tap
 from embeddings.methods.tap_accuracy import arrow_accuracy
 from embeddings.zoomed_frames import ZoomedFrames
 from tracker.config import make_config
+from tracker.inputs import read_inputs
 from tracker.learning.movies import learning_movie
 from tracker.pin_sources import truth_as_lineage
-from tracker.prepare import read_inputs
 from tracker.truth import read_truth
 
 

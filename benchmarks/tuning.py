@@ -23,8 +23,9 @@ from tracker.ilp.solve import solve
 from tracker.pin_sources import pins_from_lineage, truth_as_lineage
 from tracker.pins import write_pins
 from tracker.pipeline import to_lineage
-from tracker.prepare import Stopwatch, prepare
+from tracker.prepare import prepare
 from tracker.simulate import SimulationSettings, simulate
+from tracker.stopwatch import Stopwatch
 from tracker.suggest import suggest
 from tracker.truth import read_truth
 from tracker.tuning.annotation import read_annotated

@@ -12,8 +12,9 @@ from tracker.ilp.backends import SolverSettings
 from tracker.ilp.solve import solve
 from tracker.lineage import Lineage
 from tracker.pipeline import to_lineage
-from tracker.prepare import Prepared, Stopwatch, prepare
+from tracker.prepare import Prepared, prepare
 from tracker.simulate import SimulatedMovie
+from tracker.stopwatch import Stopwatch
 
 
 def detections(*frames: Any, properties: dict[str, Any] | None = None, **others: Any) -> Detections:

@@ -12,7 +12,8 @@ from tracker.ilp.backends import SolverSettings
 from tracker.ilp.problem import Solution, TrackingProblem
 from tracker.pin_table import Key, PinRow
 from tracker.pins import write_pins
-from tracker.prepare import Prepared, Stopwatch, prepare
+from tracker.prepare import Prepared, prepare
+from tracker.stopwatch import Stopwatch
 
 SETTINGS = SolverSettings(threads=1)
 KINDS = ("terms", "two links", "split", "none", "attrackt", "auto", "auto split")

@@ -15,9 +15,10 @@ from tracker.pin_checks import resolve_pins
 from tracker.pin_table import PinRow, pin_table
 from tracker.pins import write_pins
 from tracker.pipeline import to_lineage
-from tracker.prepare import Stopwatch, context_of, prepare
+from tracker.prepare import context_of, prepare
 from tracker.simulate import SimulationSettings, simulate
 from tracker.simulate_files import write_points
+from tracker.stopwatch import Stopwatch
 
 Links = set[tuple[tuple[int, int], tuple[int, int]]]
 

@@ -16,9 +16,10 @@ from tracker.ilp.problem import TrackingProblem, make_problem
 from tracker.pin_checks import ResolvedPins, resolve_pins
 from tracker.pin_table import PinRow, pin_table
 from tracker.pipeline import run
-from tracker.prepare import Stopwatch, prepare
+from tracker.prepare import prepare
 from tracker.simulate import SimulatedMovie, SimulationSettings, simulate
 from tracker.simulate_files import write_movie
+from tracker.stopwatch import Stopwatch
 
 HEADER = "kind,t,label,t2,label2,t3,label3,value,note\n"
 

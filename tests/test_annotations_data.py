@@ -10,12 +10,14 @@ import pytest
 from tracker.annotations import solve_pinned
 from tracker.config import make_config
 from tracker.ilp.backends import SolverSettings
+from tracker.inputs import read_inputs
 from tracker.matching import match_truth
 from tracker.pin_sources import pins_from_lineage, truth_as_lineage
 from tracker.pin_table import PinRow
 from tracker.pins import write_pins
 from tracker.pipeline import run, to_lineage
-from tracker.prepare import Stopwatch, prepare, read_inputs
+from tracker.prepare import prepare
+from tracker.stopwatch import Stopwatch
 from tracker.truth import read_truth
 
 DATA = Path(os.environ.get("TRACK_DATA", Path(__file__).parents[1] / ".." / "shared" / "data"))

@@ -11,7 +11,8 @@ from tracker.errors import PinConflictError
 from tracker.exact_margins import exact_margins
 from tracker.ilp.backends import SolverSettings
 from tracker.ilp.solve import solve
-from tracker.prepare import Stopwatch, prepare
+from tracker.prepare import prepare
+from tracker.stopwatch import Stopwatch
 
 DATA = Path(os.environ.get("TRACK_DATA", Path(__file__).parents[1] / ".." / "shared" / "data"))
 HELA = DATA / "Fluo-N2DL-HeLa-02-t00-19" / "02_SEG"

@@ -11,8 +11,9 @@ from tracker.detections import Detections
 from tracker.errors import FeatureError
 from tracker.features import compute_feature
 from tracker.features.context import FeatureContext
+from tracker.inputs import Inputs
 from tracker.local_motion import local_motion
-from tracker.prepare import Inputs, context_of
+from tracker.prepare import context_of
 
 
 def context(frame, position, flow=None, scale=None, frames=None, **options):

@@ -9,7 +9,8 @@ from tracker.config import Config, make_config
 from tracker.config_text import render_config
 from tracker.errors import ConfigError, PinConflictError
 from tracker.pipeline import run
-from tracker.prepare import Stopwatch, prepare
+from tracker.prepare import prepare
+from tracker.stopwatch import Stopwatch
 
 CLASSES = '''
 import ilpy

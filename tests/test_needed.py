@@ -13,12 +13,14 @@ from tracker.candidate_stream import stream_candidates
 from tracker.config import Config, make_config
 from tracker.errors import ConfigError
 from tracker.features.standardise import Moments, Standardiser
+from tracker.inputs import read_inputs
 from tracker.io.tracks_csv import read_tracks_csv
 from tracker.needed import count_proposed
 from tracker.pipeline import RunResult, run
-from tracker.prepare import Stopwatch, prepare, read_inputs
+from tracker.prepare import prepare
 from tracker.simulate import SimulationSettings, simulate
 from tracker.simulate_files import write_movie
+from tracker.stopwatch import Stopwatch
 
 HEADER = "kind,t,label,t2,label2,t3,label3,value,confidence\n"
 TERMS = [
@@ -170,7 +172,7 @@ def test_what_looks_at_all_candidates_says_so(movie, tmp_path):
 
 
 def test_ctrl_c_between_windows_leaves_nothing(movie, tmp_path, small_windows, monkeypatch):
-    monkeypatch.setattr("tracker.prepare._TELL_S", 0.0)
+    monkeypatch.setattr("tracker.stopwatch._TELL_S", 0.0)
     heard = []
 
     def tell(stage):

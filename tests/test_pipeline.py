@@ -15,9 +15,10 @@ from tracker.errors import OutputError
 from tracker.io.ctc import read_track_table
 from tracker.io.tracks_csv import read_tracks_csv
 from tracker.pipeline import run
-from tracker.prepare import Stopwatch, measure, prepare
+from tracker.prepare import measure, prepare
 from tracker.simulate import SimulatedMovie, SimulationSettings, simulate
 from tracker.simulate_files import write_movie, write_points
+from tracker.stopwatch import Stopwatch
 
 STAGES = ["read", "measure", "candidates", "features", "build", "solve", "margins", "write", "total"]
 # What the architecture promises of run.json; more may be there.

@@ -11,8 +11,8 @@ from tracker.config import Config, CostSettings, make_config
 from tracker.costs import resolve_terms
 from tracker.errors import FeatureError
 from tracker.features import known_features
+from tracker.inputs import read_inputs
 from tracker.pipeline import run
-from tracker.prepare import read_inputs
 from tracker.presets import PRESETS
 
 

@@ -13,11 +13,12 @@ from tracker.errors import ConfigError
 from tracker.io.ctc import read_track_table
 from tracker.load_result import load_tracks
 from tracker.pipeline import run
-from tracker.prepare import Stopwatch, prepare
+from tracker.prepare import prepare
 from tracker.sequential import SequentialSettings, sequential_links
 from tracker.sequential_run import sequential_notes
 from tracker.simulate import SimulatedMovie, SimulationSettings, simulate
 from tracker.simulate_files import write_movie
+from tracker.stopwatch import Stopwatch
 
 
 @pytest.fixture(scope="module")

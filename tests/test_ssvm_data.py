@@ -16,7 +16,8 @@ from tracker.pin_checks import resolve_pins
 from tracker.pin_sources import pins_from_lineage, truth_as_lineage
 from tracker.pin_table import pin_table
 from tracker.pipeline import to_lineage
-from tracker.prepare import Stopwatch, prepare
+from tracker.prepare import prepare
+from tracker.stopwatch import Stopwatch
 from tracker.suggest import suggest
 from tracker.truth import Truth, read_truth
 from tracker.tuning.linear_model import linear_model

@@ -11,7 +11,7 @@ from tuning_movies import write_config, write_points
 
 from tracker.config import Config, CostSettings, Term, load_config, make_config
 from tracker.ilp.backends import SolverSettings
-from tracker.prepare import Stopwatch
+from tracker.stopwatch import Stopwatch
 from tracker.tuning.annotation import read_annotated
 from tracker.tuning.cost_model import LinearModel, Weight
 from tracker.tuning.held_out import whole

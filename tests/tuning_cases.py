@@ -8,7 +8,8 @@ from tracker.config import Config, make_config
 from tracker.costs import price, to_problem
 from tracker.detections import Detections
 from tracker.features.context import FeatureContext
-from tracker.prepare import Inputs, Prepared, measure, propose
+from tracker.inputs import Inputs
+from tracker.prepare import Prepared, measure, propose
 from tracker.truth import Truth
 
 DISTANCES = [

@@ -25,14 +25,16 @@ from tracker.exact_margins import exact_margins
 from tracker.explain import Bill, explain, find_row
 from tracker.ilp.backends import check_backend
 from tracker.ilp.problem import Solution, TrackingProblem
+from tracker.inputs import Inputs
 from tracker.io.result import ResultTables, refuse_existing, write_result
 from tracker.lineage import Lineage, make_lineage
 from tracker.margins import Margins, bound_margins
 from tracker.mistakes import Mistakes
 from tracker.pin_table import Key
-from tracker.prepare import Inputs, Prepared, Progress, Stopwatch, prepare, solver_settings
+from tracker.prepare import Prepared, prepare, solver_settings
 from tracker.run_report import make_block_report, make_report, make_sequential_report, peak_memory_mb
 from tracker.sequential_run import check_sequential, track_sequentially
+from tracker.stopwatch import Progress, Stopwatch
 from tracker.truth import read_truth
 
 log = logging.getLogger(__name__)

@@ -3,16 +3,12 @@
 import importlib.util
 import logging
 import os
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tracker.annotations import check_divisions, with_demanded, with_soft_pins
+from tracker.annotations import with_demanded, with_soft_pins
 from tracker.auto.fit import measure_movie
 from tracker.auto.model import MovieModel
 from tracker.auto.sample import quick_flow, sample_windows
@@ -27,28 +23,14 @@ from tracker.errors import ConfigError, MissingExtraError
 from tracker.features.context import FeatureContext
 from tracker.ilp.backends import SolverSettings
 from tracker.ilp.problem import TrackingProblem
-from tracker.io.movie import Movie
-from tracker.io.movies import open_movie
-from tracker.io.points import read_points
+from tracker.inputs import Inputs, read_annotations, read_inputs
 from tracker.local_motion import local_motion
 from tracker.needed import candidate_source, no_candidates, wants_needed, with_scores, with_statistics
-from tracker.pin_checks import ResolvedPins, resolve_pins
-from tracker.pins import read_pins
-from tracker.reading import detections_from_masks, detections_from_points, frames_of_points, select_frames
+from tracker.pin_checks import ResolvedPins
 from tracker.scores import lay_on_detections, load_associations, load_division_scores, load_embeddings, load_geff_scores
+from tracker.stopwatch import Progress, Stopwatch
 
 log = logging.getLogger(__name__)
-Progress = Callable[[str], None]
-_TELL_S = 0.5
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """What was read: detections, and the movies they came from (None where not given)."""
-
-    detections: Detections
-    masks: Movie | None
-    images: Movie | None
 
 
 @dataclass(frozen=True)
@@ -71,38 +53,6 @@ class Prepared:
     association: NDArray[np.float64] | None = None
     source: CandidateSource | None = None
     n_proposed: tuple[int, int] = (0, 0)
-
-
-@dataclass
-class Stopwatch:
-    """Seconds per named stage."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-    progress: Progress = lambda stage: None
-
-    @contextmanager
-    def stage(self, name: str, message: str) -> Iterator[None]:
-        """Time a stage and announce it."""
-        self.progress(message)
-        start = time.perf_counter()
-        yield
-        passed = time.perf_counter() - start
-        self.seconds[name] = self.seconds.get(name, 0.0) + passed
-        log.debug("%s: %.2f s", message, passed)
-
-    def share(self, message: str) -> Callable[[float], None]:
-        """What to tell the share that is behind; announced with the time left, at most twice a second."""
-        start = last = time.perf_counter()
-
-        def tell(share: float) -> None:
-            nonlocal last
-            now = time.perf_counter()
-            if now - last >= _TELL_S and 0 < share < 1:
-                last = now
-                left_s = (now - start) * (1 - share) / share
-                self.progress(f"{message}: {100 * share:.0f} %, about {left_s:.0f} s left")
-
-        return tell
 
 
 def prepare(config: Config, watch: Stopwatch, *, with_motile: bool = False, as_needed: bool = False) -> Prepared:
@@ -189,41 +139,6 @@ def source_of(
             source = with_scores(source, lambda graph: _associations(config, given, inputs, graph, watch.progress))
     with watch.stage("features", "measuring candidates"):
         return with_statistics(source, watch.share("measuring candidates"))
-
-
-def read_annotations(config: Config, detections: Detections) -> ResolvedPins | None:
-    """The pins of the config, checked; None when it names no files."""
-    if not config.annotations.pins:
-        return None
-    table = read_pins([config.path(path) for path in config.annotations.pins])
-    if table.unanswered:
-        log.info("rows of pins that are not answered yet (?) and so ignored: %d", table.unanswered)
-    resolved = resolve_pins(table, detections)
-    check_divisions(resolved, config.candidates.divisions)
-    return resolved
-
-
-def read_inputs(config: Config) -> Inputs:
-    """Detections and movies of a config."""
-    data = config.data
-    scale = None if data.scale is None else np.asarray(data.scale, float)
-    images = None if data.images is None else open_movie(config.path(data.images), channel=data.channel)
-    if data.segmentation is not None:
-        masks = open_movie(ctc_masks(config.path(data.segmentation)), kind="masks")
-        frames = select_frames(masks.frames, data.frames, data.every)
-        found = detections_from_masks(masks, images, scale=scale, unit=data.unit, frames=frames, workers=2)
-        return Inputs(found, masks, images)
-    if data.points is None:
-        raise ConfigError(
-            "[data] gives images alone, and this needs detections: give segmentation (masks) or points. "
-            "`track segment cellulus` makes masks of images"
-        )
-    table = read_points(config.path(data.points), lineage=False)
-    frames = select_frames(frames_of_points(table), data.frames, data.every)
-    found = detections_from_points(
-        table, scale=scale, unit=data.unit, frames=frames, image_shape=None if images is None else images.shape
-    )
-    return Inputs(found, None, images)
 
 
 def solver_settings(config: Config) -> SolverSettings:
@@ -365,12 +280,3 @@ def require_torch(what: str) -> None:
     """Raise MissingExtraError when torch is not installed; `what` needs it."""
     if importlib.util.find_spec("torch") is None:
         raise MissingExtraError("torch", "learn", what)
-
-
-def ctc_masks(path: Path) -> Path:
-    """A folder of the Cell Tracking Challenge such as 01_ST or 01_GT stands for the masks inside it."""
-    if path.is_dir() and not any(path.glob("*.tif*")):
-        for inside in ("SEG", "TRA"):
-            if (path / inside).is_dir():
-                return path / inside
-    return path

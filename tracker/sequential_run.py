@@ -6,9 +6,11 @@ from pydantic import BaseModel
 from tracker.config import Config, CostSettings, Solving
 from tracker.config_sequential import Sequential
 from tracker.errors import ConfigError
+from tracker.inputs import Inputs, read_inputs
 from tracker.lineage import Lineage, make_lineage
-from tracker.prepare import Inputs, Stopwatch, embeddings_of, read_inputs
+from tracker.prepare import embeddings_of
 from tracker.sequential import SequentialSettings, sequential_links
+from tracker.stopwatch import Stopwatch
 
 _UNUSED_SECTIONS = ("candidates", "features", "associations", "division_scores")
 

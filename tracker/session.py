@@ -18,12 +18,13 @@ from tracker.features.context import FeatureContext
 from tracker.ilp.bounds import forbidden_pairs
 from tracker.ilp.problem import TrackingProblem
 from tracker.ilp.resolve import ConflictError, PinnedResolver
+from tracker.inputs import Inputs, read_inputs
 from tracker.lineage import Lineage, make_lineage
 from tracker.open_candidates import OpenCandidates, demanded_by
 from tracker.pin_checks import ResolvedPins, resolve_pins
 from tracker.pin_table import PinRow, PinTable, join_pins, meaning, pin_table
 from tracker.pins import read_pins
-from tracker.prepare import Inputs, context_of, measure, propose, read_inputs, solver_settings
+from tracker.prepare import context_of, measure, propose, solver_settings
 
 _NAME = "session"  # what messages call the rows that came through `pin`
 

@@ -16,9 +16,10 @@ from tracker.candidate_windows import CandidateSource
 from tracker.dropped_ways import dropped_ways
 from tracker.errors import StoreError
 from tracker.ilp.problem import proves_optimal, relative_gap
+from tracker.inputs import Inputs
 from tracker.margins import Margins
 from tracker.pin_checks import ResolvedPins
-from tracker.prepare import Inputs, Stopwatch
+from tracker.stopwatch import Stopwatch
 from tracker.store import Store
 
 _OWN = ("pair_duals", "slack", "proven_locally")  # facts that are no news for run.json

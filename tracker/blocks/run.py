@@ -24,8 +24,10 @@ from tracker.candidate_windows import CandidateSource
 from tracker.config import Config
 from tracker.config_blocks import Blocks
 from tracker.errors import ConfigError, StoreError, StoreMismatchError
+from tracker.inputs import Inputs, read_annotations, read_inputs
 from tracker.pin_checks import ResolvedPins
-from tracker.prepare import Inputs, Stopwatch, measure, read_annotations, read_inputs, solver_settings, source_of
+from tracker.prepare import measure, solver_settings, source_of
+from tracker.stopwatch import Stopwatch
 from tracker.store import (
     Place,
     RunLock,

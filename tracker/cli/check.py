@@ -19,11 +19,12 @@ from tracker.errors import OutputError, TruthError, first_five
 from tracker.features import known_features
 from tracker.features.context import FeatureContext
 from tracker.ilp.backends import check_backend
+from tracker.inputs import Inputs, read_annotations, read_inputs
 from tracker.io.result import refuse_existing
 from tracker.needed import candidate_source, no_candidates, wants_needed, with_scores, with_statistics
 from tracker.notes import hardly_measured, measured_on_a_sample, unlinkable
 from tracker.pin_checks import ResolvedPins
-from tracker.prepare import Inputs, context_of, measure, propose, read_annotations, read_inputs, require_torch
+from tracker.prepare import context_of, measure, propose, require_torch
 from tracker.run_report import peak_memory_mb
 from tracker.sequential_run import check_sequential, sequential_notes
 from tracker.survey import Survey, survey

@@ -18,7 +18,7 @@ from rich.text import Text
 from tracker.errors import PintrackError
 
 if TYPE_CHECKING:
-    from tracker.prepare import Progress
+    from tracker.stopwatch import Progress
 
 P = ParamSpec("P")
 _FILE_COLUMNS = 240

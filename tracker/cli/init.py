@@ -9,12 +9,12 @@ from tracker.cli.common import Overwrite, Quiet, Verbose, configure, output, tel
 from tracker.config import make_config
 from tracker.config_text import relative_to, write_config
 from tracker.errors import ConfigError, MovieError, OutputError
+from tracker.inputs import read_inputs
 from tracker.io.ctc import Sequence, find_sequences
 from tracker.io.movies import open_movie
 from tracker.io.points import SUFFIXES, read_points
 from tracker.notes import hardly_measured
 from tracker.prepare import measure as measure_config
-from tracker.prepare import read_inputs
 from tracker.reading import pair_frames
 
 

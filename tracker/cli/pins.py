@@ -31,13 +31,15 @@ from tracker.config import Config, load_config
 from tracker.detections import Detections
 from tracker.errors import ConfigError, PinConflictError, first_five
 from tracker.ilp.backends import check_backend
+from tracker.inputs import read_inputs
 from tracker.lineage import Lineage
 from tracker.load_result import config_of_run, load_tracks, report_of_run
 from tracker.pin_checks import check_rows
 from tracker.pin_sources import detections_in_order, lineage_over, merge_rows, pins_from_lineage, truth_as_lineage
 from tracker.pin_table import KINDS, PinRow, display_name, meaning
 from tracker.pins import read_pin_rows, read_pins, write_pins
-from tracker.prepare import Stopwatch, prepare, read_inputs, solver_settings
+from tracker.prepare import prepare, solver_settings
+from tracker.stopwatch import Stopwatch
 from tracker.truth import read_truth
 
 pins_app = typer.Typer(no_args_is_help=True)

@@ -18,7 +18,8 @@ from tracker.margins import bound_margins
 from tracker.pin_table import KINDS
 from tracker.pins import write_pins
 from tracker.pipeline import to_lineage
-from tracker.prepare import Stopwatch, prepare, solver_settings
+from tracker.prepare import prepare, solver_settings
+from tracker.stopwatch import Stopwatch
 from tracker.suggest import ORDERS, Order, as_questions
 from tracker.suggest import suggest as rank
 

@@ -20,10 +20,10 @@ from embeddings.methods.tap import METHOD as TAP
 from embeddings.windows import TokenMovie
 from tracker.config import Config
 from tracker.detections import Detections
+from tracker.inputs import ctc_masks
 from tracker.io.movies import open_movie
 from tracker.learning.detection_methods import METHODS
 from tracker.learning.embedder import Embedder
-from tracker.prepare import ctc_masks
 from tracker.store.arrays import BlockArrays
 
 

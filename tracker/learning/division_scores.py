@@ -17,13 +17,14 @@ from tracker.config import Config
 from tracker.config_scores import DivisionScoreSettings
 from tracker.detections import Detections
 from tracker.errors import ConfigError
+from tracker.inputs import Inputs, read_annotations
 from tracker.learning.dense_methods import attribution_options, tap_options
 from tracker.learning.detection_methods import method_of, model_digest
 from tracker.learning.embedder import Embedder
 from tracker.learning.in_blocks import division_scores_in_blocks, given_scores_in_blocks, vectors_in_blocks
 from tracker.learning.kept import fitting, identity_of, keep, kept_in, kept_table
 from tracker.learning.movies import learning_movie
-from tracker.prepare import Inputs, Progress, read_annotations
+from tracker.stopwatch import Progress
 
 log = logging.getLogger(__name__)
 _FEWEST_DIVIDING, _FEWEST_OTHERS = 3, 10  # examples of a probe

@@ -21,6 +21,7 @@ from tracker.config_scores import (
 )
 from tracker.detections import Detections
 from tracker.errors import ConfigError
+from tracker.inputs import Inputs, read_inputs
 from tracker.learning.dense_methods import attribution_options
 from tracker.learning.division_scores import check_division_model, division_score_table
 from tracker.learning.embedder import named_embedder
@@ -28,7 +29,8 @@ from tracker.learning.in_blocks import keep_vectors
 from tracker.learning.kept import kept_in, kept_table
 from tracker.learning.movies import learning_movie
 from tracker.learning.scores import association_scores, embedding_vectors
-from tracker.prepare import Inputs, Progress, measure, propose, read_inputs
+from tracker.prepare import measure, propose
+from tracker.stopwatch import Progress
 from tracker.store.configured import store_place
 
 

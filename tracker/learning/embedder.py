@@ -15,7 +15,7 @@ from tracker.config_scores import EmbeddingSettings
 from tracker.errors import InputError
 from tracker.learning.detection_methods import METHODS, model_digest, named_model
 from tracker.learning.kept import fitting, identity_of, keep, kept_in, kept_table
-from tracker.prepare import Progress
+from tracker.stopwatch import Progress
 
 
 @dataclass(frozen=True)

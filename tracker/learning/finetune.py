@@ -26,8 +26,9 @@ from tracker.learning.fused_training import fused_movies, keep_embedder
 from tracker.learning.movies import learning_movie
 from tracker.learning.recipes import going_on, recipe
 from tracker.pipeline import to_lineage
-from tracker.prepare import Stopwatch, prepare, solver_settings
+from tracker.prepare import prepare, solver_settings
 from tracker.scores import scores_out
+from tracker.stopwatch import Stopwatch
 
 log = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from tracker.errors import ConfigError
 from tracker.learning.detection_methods import METHODS, method_of
 from tracker.learning.embedder import Embedder, named_embedder, read_vectors
 from tracker.learning.kept import kept_in
-from tracker.prepare import Progress
+from tracker.stopwatch import Progress
 
 #: Folder inside that of a tracking model: the model of the embeddings that it sees.
 EMBEDDER = "embedder"

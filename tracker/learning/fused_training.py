@@ -13,7 +13,7 @@ from tracker.learning.detection_methods import METHODS, copy_model, named_model,
 from tracker.learning.embedder import Embedder, read_vectors
 from tracker.learning.fused import EMBEDDER, Tracking, check_fuse, fused_source
 from tracker.learning.kept import kept_in
-from tracker.prepare import Progress
+from tracker.stopwatch import Progress
 
 
 def fused_movies(

@@ -36,7 +36,7 @@ from tracker.learning.block_tasks import (
 from tracker.learning.block_workers import Item, each_done
 from tracker.learning.dense_methods import attribution_options
 from tracker.learning.embedder import Embedder
-from tracker.prepare import Progress
+from tracker.stopwatch import Progress
 from tracker.store.arrays import BlockArrays
 from tracker.store.configured import store_place
 

@@ -6,8 +6,8 @@ from embeddings.learning_movie import LearningMovie
 from embeddings.windows import truth_of_detections
 from tracker.config import Config, load_config
 from tracker.errors import ConfigError
+from tracker.inputs import Inputs, read_inputs
 from tracker.matching import match_objects
-from tracker.prepare import Inputs, read_inputs
 from tracker.truth import read_truth
 
 

@@ -17,14 +17,15 @@ from tracker.candidates import CandidateGraph
 from tracker.config import Config
 from tracker.config_scores import AssociationSettings
 from tracker.errors import ConfigError
+from tracker.inputs import Inputs
 from tracker.learning.division_scores import check_division_model
 from tracker.learning.embedder import named_embedder
 from tracker.learning.fused import Tracking, check_fuse, fused_source
 from tracker.learning.in_blocks import scores_in_blocks, vectors_in_blocks
 from tracker.learning.kept import fitting, identity_of, keep, kept_in, kept_table
 from tracker.learning.movies import learning_movie
-from tracker.prepare import Inputs, Progress
 from tracker.scores import find_links
+from tracker.stopwatch import Progress
 
 log = logging.getLogger(__name__)
 

@@ -22,6 +22,7 @@ from tracker.config import Config
 from tracker.config_learning import Training
 from tracker.config_segment import Cellulus
 from tracker.errors import ConfigError, first_five
+from tracker.inputs import ctc_masks
 from tracker.io.movies import open_movie
 from tracker.learning.cellulus import image_movie, segment_settings, zoom_of
 from tracker.learning.detection_methods import model_digest
@@ -29,7 +30,7 @@ from tracker.learning.mask_folder import begin, frame_digest, write_about, write
 from tracker.learning.segmenter import Segmenter
 from tracker.learning.stardist import stardist_segmenter
 from tracker.mask_accuracy import MaskAccuracy, mask_accuracy
-from tracker.prepare import Progress, ctc_masks
+from tracker.stopwatch import Progress
 
 _PACKAGES = ("numpy", "scipy", "scikit-image", "torch")
 

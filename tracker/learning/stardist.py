@@ -18,12 +18,12 @@ from embeddings.training.history import Progress
 from tracker.config import Config, load_config
 from tracker.config_learning import Training
 from tracker.config_stardist import Stardist
+from tracker.inputs import ctc_masks
 from tracker.io.movie import Movie
 from tracker.io.movies import open_movie
 from tracker.learning.cellulus import image_movie
 from tracker.learning.recipes import own_loop
 from tracker.learning.segmenter import Segmenter
-from tracker.prepare import ctc_masks
 
 
 def star_movies(config: Config) -> list[StarMovie]:

@@ -12,12 +12,12 @@ import tracker
 from tracker.config import Config, make_config
 from tracker.detections import Detections
 from tracker.errors import ConfigError, InputError, MovieError, TruthError, first_five
+from tracker.inputs import ctc_masks
 from tracker.io.movie import Movie
 from tracker.io.movies import open_movie
 from tracker.lineage import Lineage, ctc_labels
 from tracker.load_result import load_run, report_of_run, with_ctc_labels
 from tracker.mistakes import Mistakes, in_rows_of
-from tracker.prepare import ctc_masks
 from tracker.reading import pair_frames
 from tracker.truth import read_truth
 

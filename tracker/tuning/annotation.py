@@ -4,8 +4,10 @@ import numpy as np
 
 from tracker.config import Annotations, Config
 from tracker.errors import ConfigError, InputError
+from tracker.inputs import read_annotations
 from tracker.matching import match_objects
-from tracker.prepare import Prepared, Stopwatch, prepare, read_annotations
+from tracker.prepare import Prepared, prepare
+from tracker.stopwatch import Stopwatch
 from tracker.truth import read_truth
 from tracker.tuning.cost_model import LinearModel
 from tracker.tuning.linear_model import linear_model

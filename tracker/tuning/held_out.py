@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from tracker.config import Config, load_config
 from tracker.errors import ConfigError
 from tracker.ilp.backends import SolverSettings
-from tracker.prepare import Stopwatch
+from tracker.stopwatch import Stopwatch
 from tracker.tuning.annotation import read_annotated
 from tracker.tuning.cost_model import LinearModel
 from tracker.tuning.parts import Annotated, Part, make_part

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from tracker.config import Config, CostSettings
 from tracker.errors import ConfigError
 from tracker.ilp.backends import SolverSettings
-from tracker.prepare import Progress, Stopwatch
+from tracker.stopwatch import Progress, Stopwatch
 from tracker.tuning.annotation import read_annotated
 from tracker.tuning.held_out import HeldOut, make_folds, whole
 from tracker.tuning.parts import Annotated, Part
