@@ -4,14 +4,18 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from command_line import track
 from kills import environment, tables, track_command
 from test_blocks_run import plan_of, report, write_config
 
+from tracker.blocks.filled import fingerprints
 from tracker.blocks.seams import mend
 from tracker.blocks.work import SupersededError
 from tracker.blocks.worker import _attempt
+from tracker.config import make_config
+from tracker.detections import Detections
 from tracker.store import open_store
 
 FILL = """
@@ -102,8 +106,7 @@ def test_a_filling_that_was_broken_off_is_done_anew(tmp_path):
     assert tables(tmp_path / "result") == tables(tmp_path / "calm")
 
 
-@pytest.mark.parametrize("after", [0, 1], ids=["at once", "in the middle of a stretch"])
-def test_a_run_whose_time_was_up_is_resumed_to_the_optimum(after, tmp_path, capsys):
+def test_a_run_whose_time_was_up_is_resumed_to_the_optimum(tmp_path, capsys):
     """Twice, so that one mending goes on from another."""
     config = write_config(tmp_path, blocks="\n[blocks]\ncount = [4, 2, 2]\ncontext = [1, 0, 0]\nworkers = 1\n")
     assert track("run", config, "--output", tmp_path / "calm", "--quiet") == 0
@@ -111,8 +114,8 @@ def test_a_run_whose_time_was_up_is_resumed_to_the_optimum(after, tmp_path, caps
     for number in range(3):
         with pytest.MonkeyPatch.context() as hurried:
             if number < 2:
-                hurried.setattr("tracker.blocks.mending.mend", in_no_time if after else mend)
-                hurried.setattr("tracker.blocks.mending.time", Clock(after))
+                hurried.setattr("tracker.blocks.mending.mend", in_no_time)
+                hurried.setattr("tracker.blocks.mending.time", Clock())
             assert track(*arguments, *(["--resume", "--overwrite"] if number else [])) == 0, capsys.readouterr().err
         states.append(report(tmp_path / "result"))
     assert [state["status"] for state in states] == ["feasible", "feasible", "optimal"]
@@ -121,15 +124,29 @@ def test_a_run_whose_time_was_up_is_resumed_to_the_optimum(after, tmp_path, caps
     assert tables(tmp_path / "result") == tables(tmp_path / "calm")
 
 
-class Clock:
-    """Time that is up after so many looks at it."""
+@pytest.mark.parametrize("key", ["path", "geff", "model"])
+def test_scores_of_other_content_are_other_scores(key, tmp_path):
+    config = make_config(
+        {"data": {"points": "cells.csv"}, "associations": {key: "scores"}, "output": {"path": "result"}},
+        folder=tmp_path,
+    )
+    nobody = Detections(np.empty(0, int), np.empty(0, int), np.empty((0, 2)), np.empty(0, int), np.ones(2))
+    seen = set()
+    for content in ("one", "another", "another"):
+        if key == "path":
+            (tmp_path / "scores").write_text(content)
+        else:  # a folder
+            (tmp_path / "scores").mkdir(exist_ok=True)
+            (tmp_path / "scores" / "values").write_text(content)
+        seen.add(fingerprints(config, nobody, None)["scores"])
+    assert len(seen) == 2
 
-    def __init__(self, looks):
-        self.looks = looks
+
+class Clock:
+    """Time that is always up."""
 
     def perf_counter(self):
-        self.looks -= 1
-        return 0.0 if self.looks >= 0 else float("inf")
+        return float("inf")
 
 
 def in_no_time(part, settings, deadline, **options):

@@ -169,6 +169,19 @@ def test_what_does_not_go_is_refused(tmp_path, capsys):
     text = config.read_text()
     config.write_text(text.replace(BLOCKS, "[blocks]\nsize = [1.5, 9, 9]\n"))
     assert "whole number of frames" in refused("--overwrite")
+    config.write_text(text.replace(BLOCKS, "[blocks]\nsize = [1, 0.5, 0.5]\n"))
+    assert "more than its" in refused("--overwrite")
+    assert "span 8 frames" in refused("--overwrite")
+    other = tmp_path / "other.toml"
+    other.write_text(config.read_text().replace('"result"', '"other"'))
+    config.write_text(text)
+    assert track("run", other, "--quiet") == 2
+    assert not (tmp_path / "other.store.db").exists()  # it was said before anything was filled
+    assert track("check", other) == 2
+    capsys.readouterr()
+    assert track("check", config) == 0
+    assert "2 x 1 x 2, of 4 frames" in " ".join(capsys.readouterr().out.split())
+    assert "no database at all" in refused("--set", "store.url=sqlite:///cells.csv")
     config.write_text(text.replace(BLOCKS, ""))
     assert track("run", config, "--resume", "--quiet") == 2
     assert "[store] nor [blocks]" in capsys.readouterr().err

@@ -66,7 +66,7 @@ def test_check_json(capsys):
         "divisions": 0,
         "columns": 44,
             "columns_held": 44,
-        "pins": 0,
+        "pins": 0, "blocks": None,
         "terms": [{"on": "link", "feature": "surprise", "weight": 1.0, "standardise": "none"}],
         "features": {
             "link": [

@@ -65,7 +65,7 @@ def fingerprints(config: Config, detections: Detections, pins: ResolvedPins | No
 def _files(config: Config) -> str:
     """Of the tables and models that learned scores come from."""
     given = [config.embeddings, config.associations, config.division_scores]
-    names = [getattr(section, name, None) for section in given for name in ("path", "model")]
+    names = [getattr(section, name, None) for section in given for name in ("path", "geff", "model")]
     found = hashlib.sha256()
     for place in [config.path(name) for name in names if name is not None]:
         files = sorted(path for path in place.rglob("*") if path.is_file()) if place.is_dir() else [place]

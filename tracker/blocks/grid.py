@@ -100,18 +100,17 @@ class Grid:
         return Grid(int(n_steps), counts, **others)  # type: ignore[call-overload]
 
 
-def make_grid(
-    settings: Blocks,
-    detections: Detections,
-    *,
-    longest: Sequence[float],
-    common: Sequence[float],
-    pinned: Sequence[float],
-) -> Grid:
-    """The blocks of a movie. Raises ConfigError where [blocks] does not fit the movie.
+@dataclass(frozen=True)
+class Cut:
+    """A movie cut into blocks: `counts` of `size` from `low` along t, [z,] y, x; see `Grid`."""
 
-    longest, common, pinned: (1 + D,) how far candidates span, nearly all of them, and those that pins demand.
-    """
+    counts: NDArray[np.int64]
+    size: NDArray[np.float64]
+    low: NDArray[np.float64]
+
+
+def cut(settings: Blocks, detections: Detections) -> Cut:
+    """Where the blocks of a movie lie. Raises ConfigError where [blocks] does not fit the movie."""
     axes = "t, " + ("z, y, x" if detections.ndim == 3 else "y, x")
     for name in ("count", "size", "context"):
         given = getattr(settings, name)
@@ -135,6 +134,30 @@ def make_grid(
         steps = math.ceil(n_steps / min(wanted[0], n_steps))
         counts = np.array([math.ceil(n_steps / steps), *wanted[1:]], np.int64)
         size = np.array([steps, *(extent / counts[1:])])
+    blocks = math.prod(counts.tolist())
+    if blocks > max(1, len(detections)):
+        sizes = " x ".join(f"{length:.4g}" for length in extent)
+        raise ConfigError(
+            f"[blocks] cut this movie into {blocks:,} blocks, more than its {len(detections):,} detections. Lengths "
+            f"are frames along t and {detections.unit} along {axes[3:]}; there the detections span {n_steps} frames "
+            f"and {sizes} {detections.unit}"
+        )
+    return Cut(counts, size, low)
+
+
+def make_grid(
+    settings: Blocks,
+    detections: Detections,
+    *,
+    longest: Sequence[float],
+    common: Sequence[float],
+    pinned: Sequence[float],
+) -> Grid:
+    """The blocks of a movie. Raises ConfigError where [blocks] does not fit the movie.
+
+    longest, common, pinned: (1 + D,) how far candidates span, nearly all of them, and those that pins demand.
+    """
+    parts, n_steps = cut(settings, detections), max(1, len(detections.frames))
     context = np.array(common if settings.context is None else settings.context, np.float64)
     context = np.maximum(context, np.array(pinned))
     context[0] = max(1, math.ceil(context[0]), longest[0])
@@ -143,9 +166,9 @@ def make_grid(
     context[0] = math.ceil(context[0] - 1e-6)
     return Grid(
         n_steps=n_steps,
-        counts=tuple(int(count) for count in counts),
-        origin=(0.0, *low.tolist()),
-        size=tuple(size.tolist()),
+        counts=tuple(parts.counts.tolist()),
+        origin=(0.0, *parts.low.tolist()),
+        size=tuple(parts.size.tolist()),
         context=tuple(context.tolist()),
         reach=tuple(reach.tolist()),
     )

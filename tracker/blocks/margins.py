@@ -68,7 +68,8 @@ def movie_margins(
     """Lower bounds of the margins of all N detections.
 
     Regions reach as far as chosen links do, so that all columns of a detection's partners are there. Of a link whose
-    parent is beyond, the row of a forbidden pair may be missing; then it seems cheaper than it is, which is safe.
+    parent is beyond, the row of a forbidden pair may be missing: it is not chosen then, since chosen links are reached,
+    and seems cheaper than it is, which makes margins smaller.
     starts: (T+1,) first id of each step.   slack: (2, N) of `movie_slack`.   unproven: what the lineage costs more than
     duals and proofs say.   dropped: of the candidates that are not in the store; None when there are none.
     """

@@ -20,6 +20,7 @@ from tracker.store import Region, Store
 
 _MARGIN = 2  # steps around what is wrong, at first
 _LENGTH = 8  # steps of the first stretches
+_LEAST_S = 2.0  # to mend a stretch, when the time of the run is up
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ def mend_movie(
     while now.seeds.any() and (now.broken.any() or now.gap > settings.gap):
         rounds += 1
         for first, stop in _stretches(now.seeds, starts, length, margin):
-            if time.perf_counter() >= deadline:
+            if windows and time.perf_counter() >= deadline:  # one stretch at least, so that resuming gets on
                 out_of_time = True
                 break
             progress(f"mending seams, round {rounds}: frames {first} to {stop} of {n_steps}")
@@ -65,7 +66,7 @@ def mend_movie(
             for proof in proofs:
                 columns[columns_of(proof.keys, region, part.problem)] = True
                 rows[rows_of(proof, region, part.problem, pairs)] = True
-            done = mend(part, settings, deadline, covered=(columns, rows))
+            done = mend(part, settings, max(deadline, time.perf_counter() + _LEAST_S), covered=(columns, rows))
             windows += done.windows
             out_of_time |= bool(done.open.any()) and time.perf_counter() >= deadline
             changed = put_back(region, part, pairs, movie)

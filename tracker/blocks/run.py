@@ -12,7 +12,7 @@ import tracker
 from tracker.auto.model import MovieModel
 from tracker.blocks.fill import fill, forbidden_of, header_of, mark
 from tracker.blocks.filled import Filled, fingerprints
-from tracker.blocks.grid import Grid, make_grid
+from tracker.blocks.grid import Grid, cut, make_grid
 from tracker.blocks.keep import keep_mended
 from tracker.blocks.mending import mend_movie
 from tracker.blocks.movie import read_movie
@@ -59,11 +59,11 @@ def solve_in_blocks(config: Config, watch: Stopwatch, *, resume: bool, overwrite
     """
     _check(config)
     require_daisy()
-    deadline = time.perf_counter() + config.solver.time_limit_s
     place, settings = place_of(config), solver_settings(config)
     with watch.stage("read", "reading detections"):
         inputs = read_inputs(config)
         pins = read_annotations(config, inputs.detections)
+    cut(config.blocks or Blocks(), inputs.detections)  # what is wrong with the blocks, before hours of filling
     store = _opened(place, config, inputs, resume=resume, overwrite=overwrite)
     try:
         with store.lock() as held, _work_folder(config) as folder:
@@ -76,6 +76,7 @@ def solve_in_blocks(config: Config, watch: Stopwatch, *, resume: bool, overwrite
             plan = Plan(place, grid, forbidden, replace(settings, threads=1), digest, folder, secrets.token_hex(8))
             plan.token_file.write_text(plan.token, encoding="utf-8")
             held.check()
+            deadline = time.perf_counter() + settings.time_limit_s  # the key is about solving
             if not _is_mended(store, digest):
                 _solve(store, plan, config, watch, held)
                 _mend(store, plan, config, watch, inputs, pins, deadline, held)
@@ -118,6 +119,7 @@ def _opened(place: Place, config: Config, inputs: Inputs, *, resume: bool, overw
         store.close()  # the filling was broken off: pins and detections may have been others then
         overwrite = True
     if there and not overwrite:
+        open_store(place, write=False).close()  # what is no store of ours is told so
         raise StoreError(
             f"the store {place} is there already, from a run that may not have been finished. Go on with it by "
             "--resume, replace it by --overwrite, or name another with store.url"
@@ -146,7 +148,7 @@ def _filled(
     if _is_full(store):
         filled = Filled.from_facts(store.blocks()[FILLED].facts)
         now = fingerprints(config, inputs.detections, pins)
-        other = sorted(name for name, own in now.items() if filled.made_of[name] != own)
+        other = sorted(name for name, own in now.items() if filled.made_of.get(name) != own)
         if other:
             raise StoreMismatchError(
                 f"the store {store.place} was filled from other {' and other '.join(other)} than the files of the "

@@ -5,6 +5,7 @@ plan's folder can be reached from.
 """
 
 import os
+import signal
 import sys
 import threading
 import time
@@ -31,6 +32,7 @@ def run_worker(plan: Plan, *, watch_parent: bool) -> None:
     """
     daisy: Any = import_module("daisy.v2")
     if watch_parent:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all processes; the first one ends the others
         threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
     deadline = time.perf_counter() + plan.settings.time_limit_s
     store = open_store(plan.place)

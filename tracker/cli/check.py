@@ -10,9 +10,11 @@ import typer
 from numpy.typing import NDArray
 
 from tracker.auto.model import MovieModel
+from tracker.blocks.grid import cut
 from tracker.candidates import CandidateGraph
 from tracker.cli.common import Json, Quiet, Set, Verbose, configure, fact_table, output, print_json, progress, tell
 from tracker.config import Config, Term, load_config
+from tracker.config_blocks import Blocks
 from tracker.config_measured import Measured, MeasuredProperty
 from tracker.costs import price, resolve_terms
 from tracker.errors import OutputError, TruthError, first_five
@@ -60,6 +62,10 @@ def _examine(config: Config) -> dict[str, Any]:
     check_sequential(config)
     inputs = read_inputs(config)
     pins = read_annotations(config, inputs.detections)
+    blocks = None
+    if config.blocks is not None or config.store is not None:
+        parts = cut(config.blocks or Blocks(), inputs.detections)
+        blocks = {"count": parts.counts.tolist(), "size": parts.size.tolist(), "unit": inputs.detections.unit}
     wanted = config.candidates.divisions
     terms = resolve_terms(config.costs, has_association=config.associations is not None, has_pairs=wanted == "pair")
     if config.data.truth is not None and not config.path(config.data.truth).exists():
@@ -86,6 +92,7 @@ def _examine(config: Config) -> dict[str, Any]:
         "columns": columns + sizes.n_links + sizes.n_divisions,
         "columns_held": held,
         "pins": 0 if pins is None else len(pins.table),
+        "blocks": blocks,
         "memory_mb": round(
             peak_memory_mb() + _MB_PER_COLUMN["keep" if config.costs.detection == "keep" else "optional"] * held
         ),
@@ -184,6 +191,12 @@ def _print(found: dict[str, Any]) -> None:
     table = fact_table()
     for name in ("frames", "detections", "links", "divisions", "columns", "pins"):
         table.add_row(name, f"{found[name]:,}")
+    if found["blocks"] is not None:
+        count, size = found["blocks"]["count"], found["blocks"]["size"]
+        lengths = " x ".join(f"{length:.4g}" for length in size[1:])
+        table.add_row(
+            "blocks", f"{' x '.join(map(str, count))}, of {size[0]:g} frames and {lengths} {found['blocks']['unit']}"
+        )
     if found["columns_held"] < found["columns"]:
         table.add_row("held", f"about {found['columns_held']:,} columns; the others could never be chosen")
     table.add_row("memory", f"about {found['memory_mb']:,} MB at the peak of a run, evaluation not counted")

@@ -41,9 +41,8 @@ def write_ctc(folder: Path, lineage: Lineage, masks: Movie) -> None:
         )
     if not np.array_equal(found.frames, np.arange(len(found.frames))):
         _log.warning(
-            "the masks in %s keep the movie's own frame numbers, t = %d to %d in %d frames; tools that count frames by "
-            "one from 0 want them renumbered",
-            folder.name,
+            "the tracked masks keep the movie's own frame numbers, t = %d to %d in %d frames; tools that count frames "
+            "by one from 0 want them renumbered",
             found.frames[0],
             found.frames[-1],
             len(found.frames),

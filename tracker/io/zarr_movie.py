@@ -48,9 +48,10 @@ class ZarrMovie:
             raise MovieError(f"{self.name} has {array.ndim} axes, but its metadata names {len(letters)} ({letters})")
         self._axes = make_axes(letters, array.shape, channel=channel, kind=kind, where=self.name)
         self._array = array
-        ours: Any = node.attrs.get("pintrack") if isinstance(node, zarr.Group) else None
-        kept = ours.get("frames") if isinstance(ours, dict) else None
-        self.frames = np.array(range(self._axes.n_frames) if kept is None else kept, dtype=np.int64)
+        with _readable(path, kind, "attribute pintrack of "):
+            ours: Any = node.attrs.get("pintrack") if isinstance(node, zarr.Group) else None
+            kept = ours.get("frames") if isinstance(ours, dict) else None
+            self.frames = np.array(range(self._axes.n_frames) if kept is None else kept, dtype=np.int64)
         self.shape, self.dtype = self._axes.shape, array.dtype.newbyteorder("=")
 
     def read(self, frame: int) -> NDArray[np.generic]:

@@ -1,5 +1,6 @@
 """Connections to PostgreSQL, and what the server says in our words. Passwords are never part of a message."""
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -110,5 +111,6 @@ _ADVICE: tuple[tuple[type[Exception], str], ...] = (
 
 
 def _said(error: Exception, place: Place) -> str:
-    text = " ".join(str(error).split()).rstrip(".?") or type(error).__name__
+    text = " ".join(str(error).split()) or type(error).__name__
+    text = re.sub(r" Is the server running[^?]*\?", "", text).rstrip(".?")  # what we ask ourselves
     return text if not place.password else text.replace(place.password, "***")
