@@ -133,8 +133,11 @@ def test_a_run_in_blocks_measures_margins_whatever_candidates_it_dropped(divisio
         assert track("run", whole, "--quiet", *place, "--set", f"output.margins={margins}") == 0
     run = ("run", config, "--quiet")
     assert track(*run) == 0
-    counts = json.loads((tmp_path / "result" / "run.json").read_text())["counts"]
-    assert counts["links_held"] < 0.8 * counts["links"]
+    told = json.loads((tmp_path / "result" / "run.json").read_text())
+    assert told["counts"]["links_held"] < 0.8 * told["counts"]["links"]
+    assert len(told["doubts"]) > 40
+    assert any(doubt["others"] for doubt in told["doubts"])
+    assert all(t > doubt["t"] for doubt in told["doubts"] for t, _ in doubt["others"])
     found, exact, bound = (margins_in(tmp_path / name) for name in ("result", "exact", "bound"))
     assert (found >= 0).all()
     over = np.flatnonzero(found > exact + 1e-6)

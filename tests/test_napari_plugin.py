@@ -16,8 +16,9 @@ from tracker.detections import Detections
 from tracker.errors import InputError, MovieError, OutputError
 from tracker.lineage import Lineage, make_lineage
 from tracker.load_result import LoadedResult, load_result
+from tracker.reading import image_frames
 from tracker.track_colours import track_colours
-from tracker.view.frames import LazyFrames, contrast_of, image_frames
+from tracker.view.frames import LazyFrames, contrast_of
 from tracker.view.layers import forks_metadata, tracks_layer, tracks_metadata
 from tracker.view.plugin import get_reader, layers_of, lineage_of_tracks, write_masks_and_tracks, write_tracks
 
@@ -92,7 +93,7 @@ def test_points_may_lack_an_image() -> None:
     images = MemoryMovie({3: np.full((4, 5), 7, np.uint16), 5: np.full((4, 5), 9, np.uint16)})
     detections = dividing(2).detections
     detections = replace(detections, frame=np.array([3, 3, 4, 4, 5]), frames=np.array([3, 4, 5]))
-    frames = LazyFrames(images, image_frames(images, None, detections))
+    frames = LazyFrames(images, image_frames(images, None, detections.frames))
     assert [np.unique(frames[step]).tolist() for step in range(3)] == [[7], [0], [9]]
     assert frames.pictured.tolist() == [0, 2]
     low, high = contrast_of(frames)

@@ -206,7 +206,7 @@ def test_margins_are_counted_and_ranked(folder: Path) -> None:
     shown = margin_histogram(lineage, margin)
     assert sum(shown["counts"]) + shown["zero"] == 4
     assert shown["none"] == int((lineage.detections.step < 4).sum()) - 4
-    assert uncertain_rows(lineage, margin, 3).tolist() == [1, 2, 0]
+    assert uncertain_rows(lineage.detections, lineage.selected, margin, 3).tolist() == [1, 2, 0]
     assert margin_histogram(lineage, np.full(len(margin), np.nan)) is None
 
 

@@ -63,6 +63,16 @@ def pair_frames(masks: Movie, images: Movie, frames: NDArray[np.int64] | None = 
     return chosen
 
 
+def image_frames(images: Movie, masks: Movie | None, frames: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(T,) the frame of the images that belongs to each of `frames`; -1 where points have none.
+
+    Raises MovieError as `pair_frames`, where there are masks.
+    """
+    if masks is not None:
+        return pair_frames(masks, images, frames)
+    return np.where(np.isin(frames, images.frames), frames, -1)
+
+
 def detections_from_masks(
     masks: Movie,
     images: Movie | None = None,
@@ -87,13 +97,13 @@ def detections_from_masks(
         raise MovieError(f"{masks.name} has no frame t = {first_five(absent)}; it has t = {_range(masks)}")
     ndim = len(masks.shape)
     pixel_size = _scale(scale, ndim)
-    image_frames = chosen if images is None else pair_frames(masks, images, chosen)
+    pictured = chosen if images is None else pair_frames(masks, images, chosen)
 
     def measure(frame: int, image_frame: int) -> Regions:
         image = None if images is None else images.read(image_frame)
         return region_properties(masks.read(frame), image)
 
-    numbers = (chosen.tolist(), image_frames.tolist())
+    numbers = (chosen.tolist(), pictured.tolist())
     if workers == 1:
         measured = list(map(measure, *numbers))
     else:

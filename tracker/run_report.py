@@ -62,7 +62,7 @@ def make_report(
             for (family, name), measured in prepared.costs.statistics.items()
         },
         "measured": None if prepared.movie is None else prepared.movie.numbers.model_dump(mode="json"),
-        "doubts": [] if margins is None else doubts_of(lineage, margins.out, graph, prepared.costs.link),
+        "doubts": [] if margins is None else doubts_of(lineage, margins.out, graph.links, prepared.costs.link),
         **about_run(config, seconds),
     }
 
@@ -93,6 +93,7 @@ def make_block_report(config: Config, stored: "Stored", lineage: Lineage, second
         "notes": list(stored.notes),
         "statistics": filled.statistics,
         "measured": filled.measured,
+        "doubts": [] if stored.margins is None else doubts_of(lineage, stored.margins.out, *stored.near),
         "blockwise": stored.report,
         **about_run(config, seconds),
     }

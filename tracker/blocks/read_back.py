@@ -13,6 +13,8 @@ from tracker.blocks.margins import movie_margins, proofs_from_facts
 from tracker.blocks.movie import Movie, read_movie
 from tracker.blocks.plan import SEAMS, Plan
 from tracker.candidate_windows import CandidateSource
+from tracker.detections import Detections
+from tracker.doubts import uncertain_rows
 from tracker.dropped_ways import dropped_ways
 from tracker.errors import StoreError
 from tracker.ilp.problem import proves_optimal, relative_gap
@@ -20,7 +22,7 @@ from tracker.inputs import Inputs
 from tracker.margins import Margins
 from tracker.pin_checks import ResolvedPins
 from tracker.stopwatch import Stopwatch
-from tracker.store import Store
+from tracker.store import Region, Store
 
 _OWN = ("pair_duals", "slack", "proven_locally")  # facts that are no news for run.json
 
@@ -31,6 +33,7 @@ class Stored:
 
     movie: the lineage and its duals.   link_cost: (N,) of the way in.   unproven: what the lineage costs more than the
     duals and the proofs of `slack` (2, N) say.   margins: None where none were measured.
+    near: links (E, 2) and their costs (E,) of the parents whose way out is least certain, sorted by parent.
     notes: what is odd but allowed.   report: `blockwise` of run.json.   status, objective, bound: as of `Solution`.
     """
 
@@ -48,6 +51,7 @@ class Stored:
     bound: float
     report: dict[str, Any]
     margins: Margins | None = None
+    near: tuple[NDArray[np.int64], NDArray[np.float64]] = (np.empty((0, 2), np.int64), np.empty(0))
 
 
 def read_back(
@@ -96,4 +100,20 @@ def with_margins(found: Stored, store: Store, source: CandidateSource, watch: St
         done = watch.share("measuring margins")
         dropped = dropped_ways(source, movie.duals[:2] + found.slack, movie.parent, done)
         margins = movie_margins(store, movie, starts, found.slack, found.unproven, dropped)
-    return replace(found, margins=margins)
+        parents = uncertain_rows(found.inputs.detections, movie.selected, margins.out)
+    return replace(found, margins=margins, near=_links_of(store, found.inputs.detections, np.sort(parents)))
+
+
+def _links_of(
+    store: Store, detections: Detections, parents: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Links (E, 2) of a few parents and their costs, in the order of the parents."""
+    links, costs = [np.empty((0, 2), np.int64)], [np.empty(0)]
+    for parent in parents.tolist():
+        step, place = int(detections.step[parent]), detections.position[parent]
+        part = store.read(Region(step, step + 1, np.stack([place, np.nextafter(place, np.inf)])))
+        ends = part.id[part.links]
+        own = ends[:, 0] == parent
+        links.append(ends[own])
+        costs.append(part.link_cost[own])
+    return np.concatenate(links), np.concatenate(costs)

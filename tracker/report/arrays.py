@@ -71,7 +71,7 @@ def lineage_arrays(source: Source, shown: Shown) -> Arrays:
         "colour": as_bytes(colour_table(track_parents(lineage)))[tracks],
         "divisions": _among(number, lineage.divisions).astype("i4"),
     }
-    uncertain = uncertain_rows(lineage, source.margin)
+    uncertain = uncertain_rows(lineage.detections, lineage.selected, source.margin)
     uncertain = uncertain[number[uncertain] >= 0]
     out["uncertain"] = number[uncertain].astype("i4")
     out["rivals"] = number[_rivals(source, uncertain)].astype("i4")

@@ -18,7 +18,7 @@ from tracker.io.movies import open_movie
 from tracker.lineage import Lineage, ctc_labels
 from tracker.load_result import load_run, report_of_run, with_ctc_labels
 from tracker.mistakes import Mistakes, in_rows_of
-from tracker.reading import pair_frames
+from tracker.reading import image_frames
 from tracker.truth import read_truth
 
 _WANTED = (
@@ -164,7 +164,7 @@ def _image_frames(config: Config, lineage: Lineage, masks: Movie | None, images:
     """(T,) as in Source."""
     frames = lineage.detections.frames
     if masks is None:
-        return np.where(np.isin(frames, images.frames), frames, -1)
+        return image_frames(images, None, frames)
     # The run paired its images with the whole segmentation, of which its own masks hold the kept frames only.
     whole = masks
     if config.data.segmentation is not None:
@@ -172,7 +172,7 @@ def _image_frames(config: Config, lineage: Lineage, masks: Movie | None, images:
         whole = open_movie(place, kind="masks") if place.exists() else masks
     if whole.shape != masks.shape or not np.isin(frames, whole.frames).all():
         whole = masks
-    return pair_frames(whole, images, frames)
+    return image_frames(images, whole, frames)
 
 
 def _compare(

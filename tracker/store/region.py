@@ -1,6 +1,6 @@
 """A piece of space and time."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,8 +38,3 @@ class Region:
         if self.box is not None:
             inside &= ((position >= self.box[0]) & (position < self.box[1])).all(axis=1)
         return np.asarray(inside, bool)
-
-    def grown(self, steps: int, distance: float | NDArray[np.float64]) -> "Region":
-        """Larger on every side: by `steps` in time, and by `distance` (one number, or one per axis) in space."""
-        box = None if self.box is None else np.stack([self.box[0] - distance, self.box[1] + distance])
-        return replace(self, first_step=self.first_step - steps, stop_step=self.stop_step + steps, box=box)

@@ -13,7 +13,6 @@ from tracker.errors import MovieError
 from tracker.io.movie import Movie
 from tracker.io.tracked_masks import relabel
 from tracker.mask_match import other_masks
-from tracker.reading import pair_frames
 
 _FRAMES_KEPT = 8
 
@@ -121,13 +120,6 @@ def read_masks(masks: Movie, detections: Detections, track: NDArray[np.int64]) -
         if said:
             raise MovieError(said)
     return made
-
-
-def image_frames(images: Movie, masks: Movie | None, detections: Detections) -> NDArray[np.int64]:
-    """(T,) the frame of the images that belongs to each kept frame; -1 where points have none."""
-    if masks is not None:
-        return pair_frames(masks, images, detections.frames)
-    return np.where(np.isin(detections.frames, images.frames), detections.frames, -1)
 
 
 def contrast_of(frames: LazyFrames) -> tuple[float, float]:

@@ -6,8 +6,9 @@ import numpy as np
 from napari import Viewer
 from numpy.typing import NDArray
 
+from tracker.reading import image_frames
 from tracker.view.colours import LineColours, label_colormap, track_rgba
-from tracker.view.frames import LazyFrames, contrast_of, image_frames, track_masks
+from tracker.view.frames import LazyFrames, contrast_of, track_masks
 from tracker.view.layers import cell_spacing, doubt_sizes, forks_metadata, tracks_layer, tracks_metadata, ways_layer
 from tracker.view.proofreading import Proofreading, Update
 
@@ -41,7 +42,7 @@ class LayerStack:
         inputs, ndim = opened.session.inputs, found.ndim
         scale = (1.0, *found.scale)
         if inputs.images is not None:
-            frames = LazyFrames(inputs.images, image_frames(inputs.images, inputs.masks, found))
+            frames = LazyFrames(inputs.images, image_frames(inputs.images, inputs.masks, found.frames))
             viewer.add_image(
                 frames, name="image", scale=scale, contrast_limits=contrast_of(frames), gamma=0.7, multiscale=False
             )

@@ -125,7 +125,9 @@ class Window:
         else:
             count = len(self.opened.pins)
             more = f"; {len(others)} rows of others in it are heeded when you open it again" if others else ""
-            self.say(f"saved {count} pin{'s' * (count != 1)} to {self.opened.file.path.name}{more}")
+            name = self.opened.file.path.name
+            done = f"saved {count} pin{'s' * (count != 1)} to {name}{more}"
+            self.say(done if count or self.opened.file.path.exists() else "no pins yet: nothing to save")
         self.panel.show_file()
 
     # What happens then ---------------------------------------------------------------------------------------------
