@@ -59,7 +59,7 @@ def _changed(store: Store, movie: Movie) -> NDArray[np.int64]:
     parents = np.concatenate([stored.parent[other], movie.parent[other]])
     other[parents[parents >= 0]] = True  # the links of a parent are its own
     other |= (stored.duals != movie.duals).any(axis=0)
-    for rows in store.read_solution():
+    for rows in store.read_solution() if SEAMS in store.blocks() else ():
         other[rows.detections.id[rows.owner == SEAMS]] = True
     return np.flatnonzero(other)
 
