@@ -16,6 +16,7 @@ from tracker.blocks.work import SupersededError
 from tracker.blocks.worker import _attempt
 from tracker.config import make_config
 from tracker.detections import Detections
+from tracker.errors import StoreLostError
 from tracker.store import open_store
 
 FILL = """
@@ -151,6 +152,25 @@ class Clock:
 
 def in_no_time(part, settings, deadline, **options):
     return mend(part, settings, 0.0, **options)
+
+
+def test_a_run_whose_lock_is_lost_stops_its_workers(tmp_path, monkeypatch, capsys):
+    config, looks = write_config(tmp_path), []
+    assert track("run", config, "--output", tmp_path / "calm", "--quiet") == 0
+
+    def lost(_):
+        looks.append(1)
+        if len(looks) > 2:  # not before blocks are solved
+            raise StoreLostError("the connection that holds the lock broke")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("tracker.store.sqlite._Held.check", lost)
+        assert track("run", config, "--quiet", "--set", "blocks.workers=1") == 2
+    assert "that holds the lock broke" in capsys.readouterr().err
+    assert not (tmp_path / "result.blocks" / "token").exists()
+    assert not (tmp_path / "result").exists()
+    assert track("run", config, "--quiet", "--resume") == 0
+    assert tables(tmp_path / "result") == tables(tmp_path / "calm")
 
 
 def test_a_worker_that_is_superseded_while_it_solves_writes_nothing(tmp_path, monkeypatch):

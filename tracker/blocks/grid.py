@@ -135,7 +135,7 @@ def cut(settings: Blocks, detections: Detections) -> Cut:
         counts = np.array([math.ceil(n_steps / steps), *wanted[1:]], np.int64)
         size = np.array([steps, *(extent / counts[1:])])
     blocks = math.prod(counts.tolist())
-    if blocks > max(1, len(detections)):
+    if len(detections) and blocks > len(detections):
         sizes = " x ".join(f"{length:.4g}" for length in extent)
         raise ConfigError(
             f"[blocks] cut this movie into {blocks:,} blocks, more than its {len(detections):,} detections. Lengths "

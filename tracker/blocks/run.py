@@ -23,7 +23,7 @@ from tracker.blocks.why_broken import why_broken
 from tracker.candidate_windows import CandidateSource
 from tracker.config import Config
 from tracker.config_blocks import Blocks
-from tracker.errors import ConfigError, StoreError, StoreMismatchError
+from tracker.errors import ConfigError, StoreError, StoreLostError, StoreMismatchError
 from tracker.inputs import Inputs, read_annotations, read_inputs
 from tracker.pin_checks import ResolvedPins
 from tracker.prepare import measure, solver_settings, source_of
@@ -202,6 +202,14 @@ def _solve(store: Store, plan: Plan, config: Config, watch: Stopwatch, held: Run
         and record.status == "done"
         and record.digest == plan.digest
     }
+
+    def tell(count: int) -> None:
+        watch.progress(f"solving blocks: {count} of {len(plan.grid)} done")
+        try:
+            held.check()
+        except StoreLostError:  # another run may have the store by now: our workers must write nothing more
+            plan.token_file.unlink(missing_ok=True)
+
     with watch.stage("blocks", f"solving {len(plan.grid)} blocks"):
         solve_blocks(
             plan,
@@ -209,7 +217,7 @@ def _solve(store: Store, plan: Plan, config: Config, watch: Stopwatch, held: Run
             workers=blocks.workers,
             launcher=blocks.launcher,
             retries=blocks.retries,
-            progress=lambda count: watch.progress(f"solving blocks: {count} of {len(plan.grid)} done"),
+            progress=tell,
         )
         held.check()
         records = store.blocks()
