@@ -232,6 +232,11 @@ class Config(_Section):
     finetune: Finetune | None = None
     _folder: Path = PrivateAttr(default_factory=Path)
 
+    @property
+    def blockwise(self) -> Blocks | None:
+        """How the movie is cut into blocks; None where it is solved at once: without [blocks] and without [store]."""
+        return None if self.blocks is None and self.store is None else self.blocks or Blocks()
+
     def path(self, value: str) -> Path:
         """A path of the config: relative to the config's folder; `package:NAME/path` lies in an installed package."""
         if value.startswith("package:"):

@@ -95,7 +95,7 @@ def run(
     refuse_existing(folder, overwrite)
     check_backend(config.solver.backend)
     check_sequential(config)
-    by_blocks = config.store is not None or config.blocks is not None
+    by_blocks = config.blockwise is not None
     if resume and not by_blocks:
         raise ConfigError(
             "--resume goes on with a run that solves block by block: the config has neither [store] nor [blocks]"

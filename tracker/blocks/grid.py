@@ -179,8 +179,8 @@ def odd_sizes(grid: Grid, common: tuple[float, ...], windows_mended: int) -> lis
 
     def shorter(one: tuple[float, ...], other: tuple[float, ...]) -> str:
         axes = ("t", "z", "y", "x") if len(grid.counts) == 4 else ("t", "y", "x")
-        cut = [place for place in zip(axes, grid.counts, one, other, strict=True) if place[1] > 1]
-        return ", ".join(f"{axis} ({left:.4g} < {right:.4g})" for axis, _, left, right in cut if left < right)
+        several = [place for place in zip(axes, grid.counts, one, other, strict=True) if place[1] > 1]
+        return ", ".join(f"{axis} ({left:.4g} < {right:.4g})" for axis, _, left, right in several if left < right)
 
     notes = []
     if small := shorter(grid.size, grid.context):

@@ -29,6 +29,7 @@ from tracker.pin_checks import ResolvedPins
 from tracker.prepare import measure, solver_settings, source_of
 from tracker.stopwatch import Stopwatch
 from tracker.store import (
+    BlockRecord,
     Place,
     RunLock,
     Store,
@@ -63,13 +64,14 @@ def solve_in_blocks(config: Config, watch: Stopwatch, *, resume: bool, overwrite
     with watch.stage("read", "reading detections"):
         inputs = read_inputs(config)
         pins = read_annotations(config, inputs.detections)
-    cut(config.blocks or Blocks(), inputs.detections)  # what is wrong with the blocks, before hours of filling
+    blocks = config.blocks or Blocks()
+    cut(blocks, inputs.detections)  # what is wrong with the blocks, before hours of filling
     store = _opened(place, config, inputs, resume=resume, overwrite=overwrite)
     try:
         with store.lock() as held, _work_folder(config) as folder:
             filled, source = _filled(store, config, watch, inputs, pins)
             forbidden = forbidden_of(pins, config.candidates.divisions)
-            grid = _grid(config, inputs, filled)
+            grid = _grid(blocks, inputs, filled)
             version = tracker.__version__
             digest = digest_of(config_identity(config), grid, settings, version)
             _forget_others(store, digest, filled)
@@ -78,7 +80,7 @@ def solve_in_blocks(config: Config, watch: Stopwatch, *, resume: bool, overwrite
             held.check()
             deadline = time.perf_counter() + settings.time_limit_s  # the key is about solving
             if not _is_mended(store, digest):
-                _solve(store, plan, config, watch, held)
+                _solve(store, plan, blocks, watch, held)
                 _mend(store, plan, config, watch, inputs, pins, deadline, held)
                 held.check()
             watch.seconds["solve"] = sum(watch.seconds.get(stage, 0.0) for stage in ("blocks", "mend"))
@@ -114,7 +116,7 @@ def _opened(place: Place, config: Config, inputs: Inputs, *, resume: bool, overw
     there = store_exists(place)
     if there and resume:
         store = open_store(place, config=config_identity(config))
-        if _is_full(store):
+        if _filling(store) is not None:
             return store
         store.close()  # the filling was broken off: pins and detections may have been others then
         overwrite = True
@@ -136,17 +138,19 @@ def _work_folder(config: Config) -> Iterator[Path]:
     yield folder
 
 
-def _is_full(store: Store) -> bool:
+def _filling(store: Store) -> BlockRecord | None:
+    """The record that says that the store is full; None where it is not."""
     record = store.blocks().get(FILLED)
-    return record is not None and record.status == "done"
+    return record if record is not None and record.status == "done" else None
 
 
 def _filled(
     store: Store, config: Config, watch: Stopwatch, inputs: Inputs, pins: ResolvedPins | None
 ) -> tuple[Filled, CandidateSource | None]:
     """What fills the store; and what its candidates follow from, where they were listed just now."""
-    if _is_full(store):
-        filled = Filled.from_facts(store.blocks()[FILLED].facts)
+    record = _filling(store)
+    if record is not None:
+        filled = Filled.from_facts(record.facts)
         now = fingerprints(config, inputs.detections, pins)
         other = sorted(name for name, own in now.items() if filled.made_of.get(name) != own)
         if other:
@@ -171,10 +175,9 @@ def _source(
     return source_of(config, watch, inputs, pins, movie), movie
 
 
-def _grid(config: Config, inputs: Inputs, filled: Filled) -> Grid:
-    settings = config.blocks or Blocks()
+def _grid(blocks: Blocks, inputs: Inputs, filled: Filled) -> Grid:
     reaches = {name: getattr(filled, name) for name in ("longest", "common", "pinned")}
-    return make_grid(settings, inputs.detections, **reaches)
+    return make_grid(blocks, inputs.detections, **reaches)
 
 
 def _forget_others(store: Store, digest: str, filled: Filled) -> None:
@@ -192,8 +195,7 @@ def _is_mended(store: Store, digest: str) -> bool:
     return not record.facts.get("out_of_time")  # then there is more to do
 
 
-def _solve(store: Store, plan: Plan, config: Config, watch: Stopwatch, held: RunLock) -> None:
-    blocks = config.blocks or Blocks()
+def _solve(store: Store, plan: Plan, blocks: Blocks, watch: Stopwatch, held: RunLock) -> None:
     records = store.blocks()
     done = {
         number

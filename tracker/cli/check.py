@@ -14,7 +14,6 @@ from tracker.blocks.grid import cut
 from tracker.candidates import CandidateGraph
 from tracker.cli.common import Json, Quiet, Set, Verbose, configure, fact_table, output, print_json, progress, tell
 from tracker.config import Config, Term, load_config
-from tracker.config_blocks import Blocks
 from tracker.config_measured import Measured, MeasuredProperty
 from tracker.costs import price, resolve_terms
 from tracker.errors import OutputError, TruthError, first_five
@@ -63,8 +62,8 @@ def _examine(config: Config) -> dict[str, Any]:
     inputs = read_inputs(config)
     pins = read_annotations(config, inputs.detections)
     blocks = None
-    if config.blocks is not None or config.store is not None:
-        parts = cut(config.blocks or Blocks(), inputs.detections)
+    if config.blockwise is not None:
+        parts = cut(config.blockwise, inputs.detections)
         blocks = {"count": parts.counts.tolist(), "size": parts.size.tolist(), "unit": inputs.detections.unit}
     wanted = config.candidates.divisions
     terms = resolve_terms(config.costs, has_association=config.associations is not None, has_pairs=wanted == "pair")

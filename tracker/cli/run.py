@@ -86,7 +86,7 @@ def run(
                 loaded, overwrite=overwrite, plot=plot, explained=explained, resume=resume, progress=say
             )
         except KeyboardInterrupt as error:
-            if loaded.store is None and loaded.blocks is None:
+            if loaded.blockwise is None:
                 raise
             tell("error:", "interrupted; what is done is in the store, and --resume goes on from there", "bold red")
             raise typer.Exit(1) from error

@@ -19,6 +19,7 @@ from embeddings.methods.load import TrackingModel, load_tracking_model
 from embeddings.methods.tap import METHOD as TAP
 from embeddings.windows import TokenMovie
 from tracker.config import Config
+from tracker.config_scores import AssociationSettings
 from tracker.detections import Detections
 from tracker.inputs import ctc_masks
 from tracker.io.movies import open_movie
@@ -119,14 +120,18 @@ class LinkScoring:
         given = config.associations
         assert given is not None
         assert given.model is not None
-        settings = ScoreSettings(
-            variants=given.variants,
-            competition=given.competition,
-            threshold=given.threshold,
-            logit_clamp=model.logit_clamp,
-            device=given.device,
-        )
-        return cls(config.path(given.model), given.model, ndim, model.method, settings)
+        return cls(config.path(given.model), given.model, ndim, model.method, score_settings(given, model))
+
+
+def score_settings(given: AssociationSettings, model: TrackingModel) -> ScoreSettings:
+    """How links are scored by a model, as [associations] asks."""
+    return ScoreSettings(
+        variants=given.variants,
+        competition=given.competition,
+        threshold=given.threshold,
+        logit_clamp=model.logit_clamp,
+        device=given.device,
+    )
 
 
 class DetectionScoring(Protocol):

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embeddings.aligned import aligned
-from embeddings.inference import ScoreSettings, link_scores
+from embeddings.inference import link_scores
 from embeddings.learning_movie import LearningMovie
 from embeddings.methods.load import TrackingModel, load_tracking_model
 from embeddings.nets.errors import ModelError
@@ -18,6 +18,7 @@ from tracker.config import Config
 from tracker.config_scores import AssociationSettings
 from tracker.errors import ConfigError
 from tracker.inputs import Inputs
+from tracker.learning.block_tasks import score_settings
 from tracker.learning.division_scores import check_division_model
 from tracker.learning.embedder import named_embedder
 from tracker.learning.fused import Tracking, check_fuse, fused_source
@@ -108,18 +109,11 @@ def association_scores(
         if source is not None:
             movie = replace(movie, fused=source.table(progress))
         progress(f"scoring {len(new):,} links")
-        settings = ScoreSettings(
-            variants=given.variants,
-            competition=given.competition,
-            threshold=given.threshold,
-            logit_clamp=model.logit_clamp,
-            device=given.device,
-        )
         score[new] = link_scores(
             model.network,
             movie.tokens,
             links[new],
-            settings,
+            score_settings(given, model),
             lambda done, of: progress(f"scoring {len(new):,} links, window {done:,} of {of:,}"),
         )
         about = {"identity": identity, "model": given.model, "made_by": dict(model.provenance)}
